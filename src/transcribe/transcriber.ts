@@ -1,0 +1,51 @@
+import type { AudioSource } from '../audio/audio.ts';
+import type { Segment, Transcript } from '../transcript.ts';
+
+/** What a caller may ask of a transcription. Already validated; `model` and `language` are resolved here. */
+export interface TranscribeOptions {
+  /** Public id or alias. Throws ModelNotFoundError when unknown. */
+  readonly model: string;
+  /** ISO 639-1 code, or undefined for the model's own choice. Throws UnsupportedLanguageError. */
+  readonly language?: string | undefined;
+  readonly prompt?: string | undefined;
+  /** 0..1, default 0. */
+  readonly temperature?: number | undefined;
+  /** Aborting frees the decoder, the queue place and the engine; the iteration then throws AbortedError. */
+  readonly signal?: AbortSignal | undefined;
+  /** Requests of one key share its turn; different keys take turns. */
+  readonly key?: string | undefined;
+}
+
+export type TranscriptEvent =
+  /** Known so far: seconds of input decoded, seconds of it fully transcribed. `totalSecond` once the end is known. */
+  | {
+      readonly type: 'transcription-progress';
+      readonly decodedSecond: number;
+      readonly finishedSecond: number;
+      readonly totalSecond?: number;
+    }
+  /** A finished segment, in time order. */
+  | { readonly type: 'segment-final'; readonly segment: Segment }
+  /** Exactly once, last. */
+  | { readonly type: 'transcript-final'; readonly transcript: Transcript };
+
+/** Turns a recording into a transcript: locally, or by a service elsewhere. */
+export interface Transcriber {
+  /**
+   * Events in order; ends after `transcript-final`. Throws StenographerError subclasses; bad audio fails before the first segment.
+   * Leaving the iteration early stops the work.
+   */
+  transcribe(source: AudioSource, options: TranscribeOptions): AsyncIterable<TranscriptEvent>;
+}
+
+/** Runs a transcription to its end. */
+export async function collectTranscript(
+  events: AsyncIterable<TranscriptEvent>,
+  onEvent?: (event: TranscriptEvent) => void,
+): Promise<Transcript> {
+  for await (const event of events) {
+    onEvent?.(event);
+    if (event.type === 'transcript-final') return event.transcript;
+  }
+  throw new Error('the transcriber ended without a transcript');
+}

@@ -1,0 +1,51 @@
+/** A timed piece of a transcript: one sentence or phrase. Times are seconds from the start of the input. */
+export interface Segment {
+  readonly startSecond: number;
+  readonly endSecond: number;
+  /** Trimmed text, never empty. */
+  readonly text: string;
+  /** Start of the decoding window (the chunk) this segment came from. Equal for all segments of one chunk. */
+  readonly windowStartSecond: number;
+  /** Token ids of the engine's own vocabulary, without special tokens. */
+  readonly tokens: readonly number[];
+  /** Sampling temperature that produced the text. 0 is greedy. */
+  readonly temperature: number;
+  /** Mean natural-log probability of the chunk's tokens, end token included. */
+  readonly avgLogprob: number;
+  /** UTF-8 length over zlib length of the chunk's text, as in Whisper. Above 2.4 the text repeats itself. */
+  readonly compressionRatio: number;
+  /** 0..1: how likely the segment holds no speech, by the voice detector. */
+  readonly noSpeechProbability: number;
+  readonly words?: readonly Word[];
+}
+
+/** One word with its place. Words never overlap. */
+export interface Word {
+  readonly text: string;
+  readonly startSecond: number;
+  readonly endSecond: number;
+}
+
+/** The whole answer for one recording. */
+export interface Transcript {
+  readonly task: 'transcribe' | 'translate';
+  /** Public id of the model that answered. */
+  readonly model: string;
+  /** ISO 639-1 code of the spoken language. */
+  readonly language: string;
+  /** Length of the decoded input in seconds. */
+  readonly durationSecond: number;
+  /** Segment texts joined by single spaces, trimmed; empty when nothing was said. */
+  readonly text: string;
+  readonly segments: readonly Segment[];
+  /** What could not be honoured, in words for the caller. */
+  readonly warnings: readonly string[];
+}
+
+/** Joins segment texts the way {@link Transcript.text} promises. */
+export function joinSegmentTexts(segments: readonly Pick<Segment, 'text'>[]): string {
+  return segments
+    .map((segment) => segment.text.trim())
+    .filter((text) => text !== '')
+    .join(' ');
+}
