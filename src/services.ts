@@ -1,10 +1,20 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
+import type { Ffmpeg } from './audio/ffmpeg.ts';
+import { probeFfmpeg } from './audio/probe-ffmpeg.ts';
 import type { Config } from './config.ts';
-import type { ModelRegistry } from './models/catalog.ts';
-import type { Admission } from './scheduler/admission.ts';
-import type { KeyRing } from './store/key-ring.ts';
+import { ConfigError } from './errors.ts';
+import { createLogger } from './logger.ts';
+import { CATALOG, createModelRegistry, type ModelRegistry } from './models/catalog.ts';
+import { type Admission, createAdmission } from './scheduler/admission.ts';
+import { Scheduler } from './scheduler/scheduler.ts';
+import { createKeyRing, type KeyRing } from './store/key-ring.ts';
+import { createLocalTranscriber } from './transcribe/local-transcriber.ts';
 import type { Transcriber } from './transcribe/transcriber.ts';
-import type { ScratchSpace } from './util/scratch-space.ts';
+import { openScratchSpace, type ScratchSpace } from './util/scratch-space.ts';
 
 /** Whether the server can answer transcriptions now; `reason` says why not. */
 export interface Readiness {
@@ -28,4 +38,109 @@ export interface Services {
   drain(): void;
   /** Ends children and removes temporary files. Running work is aborted. */
   close(): Promise<void>;
+}
+
+export interface CreateServicesOptions {
+  readonly logger?: Logger;
+  /** Return before the models are loaded: `readiness` tells when they are. Default false. */
+  readonly background?: boolean;
+}
+
+/** Chunks of one request in the house for each inference process: enough to fill its batch while others are being assembled. */
+const LOOK_AHEAD_PER_PROCESS = 8;
+
+/** Wires the parts from a configuration and starts them. Throws ConfigError for what the operator must mend. */
+export async function createServices(config: Config, options: CreateServicesOptions = {}): Promise<Services> {
+  const logger = options.logger ?? createLogger(config.logLevel);
+  const modelsDir = findModels(config);
+  const models = createModelRegistry(CATALOG.models, config.aliases);
+  models.resolve(config.defaultModel);
+  const keys = createKeyRing([...config.apiKeys, ...(await readKeysFile(config.apiKeysFile))]);
+  const admission = createAdmission({ limit: config.maxQueue });
+  const [scratch, ffmpeg] = await Promise.all([openScratch(config.dataDir), probeFfmpeg(config.ffmpeg)]);
+  reportFfmpeg(logger, ffmpeg);
+  const scheduler = new Scheduler({
+    setup: {
+      vadPath: join(modelsDir, CATALOG.vad.files[0]?.name ?? ''),
+      models: CATALOG.models.map(({ id, engine }) => ({ id, engine, directory: join(modelsDir, id) })),
+    },
+    processes: config.engineProcesses,
+    timeoutMs: config.engineTimeoutSeconds * 1000,
+    onProcessLost: (event) => logger.error(event, 'an inference process ended and is replaced'),
+  });
+  const transcriber = createLocalTranscriber({
+    models,
+    scheduler,
+    scratch,
+    ffmpeg,
+    maximumSeconds: config.maxAudioSeconds,
+    lookAhead: config.engineProcesses * LOOK_AHEAD_PER_PROCESS,
+  });
+  let loaded = false;
+  let draining = false;
+  const started = scheduler.started().then(() => {
+    loaded = true;
+  });
+  if (options.background !== true) await started;
+  return {
+    config,
+    logger,
+    models,
+    transcriber,
+    keys,
+    admission,
+    scratch,
+    readiness: () => ({ ...readinessOf({ loaded, draining, healthy: scheduler.healthy }), ffmpeg }),
+    drain() {
+      draining = true;
+      admission.close();
+    },
+    async close() {
+      draining = true;
+      admission.close();
+      await scheduler.close();
+      await scratch.close();
+    },
+  };
+}
+
+function readinessOf(state: { loaded: boolean; draining: boolean; healthy: boolean }): { ready: boolean; reason?: string } {
+  if (state.draining) return { ready: false, reason: 'draining: the server is shutting down' };
+  if (!state.loaded) return { ready: false, reason: 'loading: the models are not loaded yet' };
+  if (!state.healthy) return { ready: false, reason: 'engine: the inference processes keep ending' };
+  return { ready: true };
+}
+
+/** The folder `scripts/copy-assets.ts` fills: in the package beside dist/ (and beside src/ in development). */
+function findModels(config: Config): string {
+  const directory = config.modelsDir ?? join(dirname(fileURLToPath(import.meta.url)), '..', 'models', 'bundled');
+  for (const model of CATALOG.models)
+    for (const file of model.files)
+      if (!existsSync(join(directory, model.id, file.name)))
+        throw new ConfigError(`The model file ${model.id}/${file.name} is missing in ${directory}. Run "npm run build", or set STENO_MODELS_DIR.`);
+  return directory;
+}
+
+async function readKeysFile(path: string | undefined): Promise<string[]> {
+  if (path === undefined) return [];
+  const text = await readFile(path, 'utf8').catch((error: Error) => {
+    throw new ConfigError(`The key file of STENO_API_KEYS_FILE cannot be read: ${error.message}`);
+  });
+  return text
+    .split('\n')
+    .map((line) => line.replace(/#.*/, '').trim())
+    .filter((line) => line !== '');
+}
+
+async function openScratch(dataDir: string): Promise<ScratchSpace> {
+  try {
+    return await openScratchSpace(dataDir);
+  } catch (error) {
+    throw new ConfigError(`The data folder of STENO_DATA_DIR cannot be written: ${(error as Error).message}`);
+  }
+}
+
+function reportFfmpeg(logger: Logger, ffmpeg: Ffmpeg): void {
+  if (ffmpeg.available) logger.info({ version: ffmpeg.version }, 'ffmpeg found');
+  else logger.warn({ hint: ffmpeg.hint }, 'no working ffmpeg: only WAV can be read');
 }

@@ -17,9 +17,12 @@ export interface Capabilities {
 /** One piece of speech for one engine call. */
 export interface Chunk {
   readonly id: number;
-  /** [samples] mono f32 at 16 kHz. */
+  /** [samples] mono f32 at 16 kHz: the speech with some of the sound around it. */
   readonly samples: Float32Array;
-  /** How much of it the voice detector calls speech, in seconds: an answer far too short for it is tried again. */
+  /** How many samples of {@link samples} lie before and after the speech; the engine may leave some of them out. */
+  readonly paddingBefore: number;
+  readonly paddingAfter: number;
+  /** How much of it the voice detector calls speech, in seconds: an empty answer to sure speech is tried again. */
   readonly speechSecond: number;
   /** 0 is greedy; above 0 tokens are drawn from softmax(logits / temperature). */
   readonly temperature: number;

@@ -1,0 +1,99 @@
+import { END_TOKEN, isTextToken, START_TOKEN } from './tokenizer.ts';
+
+/** How one attempt at a chunk is decoded. */
+export interface DecodingOptions {
+  /** Most text tokens before the attempt is cut off. */
+  readonly budget: number;
+  /** 0 is greedy; above 0 tokens are drawn from softmax(logits / temperature). */
+  readonly temperature: number;
+  /** The end token is forbidden before so many tokens. */
+  readonly minimumTokens: number;
+  /** Uniform [0, 1) numbers; a test gives its own. */
+  readonly random: () => number;
+}
+
+/**
+ * The tokens of one attempt as they grow. Feed `next` to the decoder, hand what it answers to `accept`, until `finished`.
+ * Log probabilities are natural, at temperature 1 and over the whole vocabulary.
+ */
+export class DecodedSequence {
+  readonly tokens: number[] = [];
+  readonly logprobs: number[] = [];
+  /** Log probability of the end token where the sequence ended; undefined when the budget cut it off. */
+  endLogprob: number | undefined;
+  finished = false;
+  #next = START_TOKEN;
+  readonly #options: DecodingOptions;
+
+  constructor(options: DecodingOptions) {
+    this.#options = options;
+  }
+
+  /** The token to feed to the decoder now. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Takes [vocabulary] logits and chooses the token that follows. */
+  accept(logits: Float32Array): void {
+    const endAllowed = this.tokens.length >= this.#options.minimumTokens;
+    const token = this.#options.temperature > 0 ? this.#sample(logits, endAllowed) : argmax(logits, endAllowed);
+    const logprob = (logits[token] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits);
+    if (token === END_TOKEN) {
+      this.endLogprob = logprob;
+      this.finished = true;
+      return;
+    }
+    this.tokens.push(token);
+    this.logprobs.push(logprob);
+    this.#next = token;
+    this.finished = this.tokens.length >= this.#options.budget;
+  }
+
+  /** Mean log probability over tokens and the end token, as Whisper's avg_logprob. */
+  get averageLogprob(): number {
+    const sum = this.logprobs.reduce((total, logprob) => total + logprob, this.endLogprob ?? 0);
+    return sum / (this.logprobs.length + (this.endLogprob === undefined ? 0 : 1) || 1);
+  }
+
+  #sample(logits: Float32Array, endAllowed: boolean): number {
+    const { temperature, random } = this.#options;
+    const best = argmax(logits, endAllowed);
+    const peak = logits[best] ?? 0;
+    let total = 0;
+    for (let token = 0; token < logits.length; token += 1)
+      if (isChoice(token, endAllowed)) total += Math.exp(((logits[token] ?? 0) - peak) / temperature);
+    let left = random() * total;
+    for (let token = 0; token < logits.length; token += 1) {
+      if (!isChoice(token, endAllowed)) continue;
+      left -= Math.exp(((logits[token] ?? 0) - peak) / temperature);
+      if (left <= 0) return token;
+    }
+    return best;
+  }
+}
+
+function isChoice(token: number, endAllowed: boolean): boolean {
+  return isTextToken(token) || (token === END_TOKEN && endAllowed);
+}
+
+function argmax(logits: Float32Array, endAllowed: boolean): number {
+  let best = endAllowed ? END_TOKEN : -1;
+  let peak = endAllowed ? (logits[END_TOKEN] ?? 0) : Number.NEGATIVE_INFINITY;
+  for (let token = 0; token < logits.length; token += 1) {
+    const logit = logits[token] ?? 0;
+    if (logit > peak && (endAllowed || token !== END_TOKEN)) {
+      best = token;
+      peak = logit;
+    }
+  }
+  return best;
+}
+
+function logSumExp(logits: Float32Array): number {
+  let peak = Number.NEGATIVE_INFINITY;
+  for (const logit of logits) if (logit > peak) peak = logit;
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - peak);
+  return peak + Math.log(sum);
+}

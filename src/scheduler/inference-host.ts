@@ -1,0 +1,161 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Capabilities } from '../engines/engine.ts';
+import type { FromProcess, InferenceResult, InferenceSetup, InferenceTask, ToProcess } from './inference-protocol.ts';
+
+export interface InferenceHostOptions {
+  readonly setup: InferenceSetup;
+  /** A process that has work and says nothing for so long is killed. */
+  readonly timeoutMs: number;
+  /** The child's module; tests give a scripted one. */
+  readonly entry?: string | undefined;
+  /** A process is up and its models are loaded. */
+  readonly onReady: (host: InferenceHost) => void;
+  readonly onResult: (host: InferenceHost, id: number, result: InferenceResult | Error) => void;
+  /** The process ended unasked; `lost` are the tasks it held. */
+  readonly onLost: (host: InferenceHost, lost: readonly number[], reason: string) => void;
+}
+
+/** The source runs as .ts under tsx, the build as .js. */
+const MODULE_SUFFIX = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+
+const RESTART_DELAY_MS = { first: 50, most: 10_000 };
+
+/**
+ * Supervisor of one inference process.
+ *
+ * States: `starting` (forked, models loading) -> `ready` (takes tasks) -> `down` (ended; forked again after a delay that doubles
+ * with each end that came before any result) -> `starting` ...; `closed` ends it for good. `run` is for `ready` only; `cancel` of
+ * a task the process does not hold is ignored.
+ */
+export class InferenceHost {
+  readonly #options: InferenceHostOptions;
+  readonly #running = new Set<number>();
+  #child: ChildProcess | undefined;
+  #state: 'starting' | 'ready' | 'down' | 'closed' = 'down';
+  #capabilities: Readonly<Record<string, Capabilities>> = {};
+  #watchdog: NodeJS.Timeout | undefined;
+  #restart: NodeJS.Timeout | undefined;
+  #restartDelayMs = RESTART_DELAY_MS.first;
+
+  constructor(options: InferenceHostOptions) {
+    this.#options = options;
+    this.#start();
+  }
+
+  get ready(): boolean {
+    return this.#state === 'ready';
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Abilities of the loaded models, by model id. */
+  get capabilities(): Readonly<Record<string, Capabilities>> {
+    return this.#capabilities;
+  }
+
+  /** Tasks the process holds now. */
+  get load(): number {
+    return this.#running.size;
+  }
+
+  run(id: number, task: InferenceTask): void {
+    this.#running.add(id);
+    this.#send({ type: 'task', id, task });
+    if (this.#running.size === 1) this.#watch();
+  }
+
+  cancel(id: number): void {
+    if (!this.#running.delete(id)) return;
+    this.#send({ type: 'cancel', id });
+    if (this.#running.size === 0) clearTimeout(this.#watchdog);
+  }
+
+  /** Ends the process; its tasks are dropped without a word. Resolves when it is gone. */
+  async close(): Promise<void> {
+    this.#state = 'closed';
+    clearTimeout(this.#watchdog);
+    clearTimeout(this.#restart);
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    // A process inside a long inference reads no message: it is not waited for.
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  #start(): void {
+    this.#state = 'starting';
+    const entry = this.#options.entry ?? fileURLToPath(new URL(`./inference-process${MODULE_SUFFIX}`, import.meta.url));
+    const child = fork(entry, [], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      env: childEnvironment(),
+      execArgv: entry.endsWith('.ts') ? ['--import', 'tsx'] : [],
+    });
+    this.#child = child;
+    child.on('message', (message: FromProcess) => this.#receive(message));
+    child.on('error', () => undefined); // An exit follows, or the fork failed and the exit handler runs below.
+    child.once('exit', (code, signal) => this.#ended(signal ?? `code ${code}`));
+    this.#send({ type: 'setup', setup: this.#options.setup });
+    this.#watch();
+  }
+
+  #receive(message: FromProcess): void {
+    if (this.#state === 'closed') return;
+    switch (message.type) {
+      case 'ready':
+        this.#state = 'ready';
+        this.#capabilities = message.capabilities;
+        this.#watch();
+        this.#options.onReady(this);
+        return;
+      case 'alive':
+        this.#watch();
+        return;
+      case 'result':
+        this.#restartDelayMs = RESTART_DELAY_MS.first;
+        this.#finish(message.id, message.result);
+        return;
+      case 'failed':
+        this.#finish(message.id, new Error(message.message));
+    }
+  }
+
+  #finish(id: number, result: InferenceResult | Error): void {
+    const known = this.#running.delete(id);
+    this.#watch();
+    if (known) this.#options.onResult(this, id, result);
+  }
+
+  #ended(reason: string): void {
+    clearTimeout(this.#watchdog);
+    if (this.#state === 'closed') return;
+    this.#state = 'down';
+    const lost = [...this.#running];
+    this.#running.clear();
+    this.#restart = setTimeout(() => this.#start(), this.#restartDelayMs);
+    this.#restartDelayMs = Math.min(this.#restartDelayMs * 2, RESTART_DELAY_MS.most);
+    this.#options.onLost(this, lost, reason);
+  }
+
+  /** Starts the silence clock anew; it stands still while the process has nothing to do. */
+  #watch(): void {
+    clearTimeout(this.#watchdog);
+    if (this.#state === 'ready' && this.#running.size === 0) return;
+    this.#watchdog = setTimeout(() => this.#child?.kill('SIGKILL'), this.#options.timeoutMs);
+    this.#watchdog.unref();
+  }
+
+  #send(message: ToProcess): void {
+    // A process that is just dying takes no message; its exit handler gives the tasks back.
+    if (this.#child?.connected === true) this.#child.send(message, () => undefined);
+  }
+}
+
+/** Children need no secret: keys stay out of their environment. */
+function childEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('STENO_')));
+}

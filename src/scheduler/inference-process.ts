@@ -1,0 +1,143 @@
+import { open } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { createEngine } from '../engines/create-engine.ts';
+import type { Engine } from '../engines/engine.ts';
+import { FRAME_SAMPLES } from '../vad/frames.ts';
+import { openSileroDetector, type SpeechDetector } from '../vad/silero.ts';
+import type { DetectTask, FromProcess, InferenceSetup, PcmRange, ToProcess, TranscribeTask } from './inference-protocol.ts';
+
+/**
+ * Child entry: loads voice detector and engines, then works on what it is sent. Between two units of work it lets the event loop
+ * turn, so that chunks of other requests join the running batch and cancelled ones leave it.
+ */
+
+const ALIVE_INTERVAL_MS = 1000;
+
+const detects: { id: number; task: DetectTask }[] = [];
+const engines = new Map<string, Engine>();
+/** Chunks whose samples are being read: a cancel that comes meanwhile must find them. */
+const reading = new Set<number>();
+let detector: SpeechDetector | undefined;
+let working = false;
+let aliveAt = 0;
+
+process.on('message', (message: ToProcess) => {
+  switch (message.type) {
+    case 'setup':
+      void setUp(message.setup);
+      return;
+    case 'task':
+      void accept(message.id, message.task);
+      return;
+    case 'cancel':
+      cancel(message.id);
+      return;
+    case 'stop':
+      process.exit(0);
+  }
+});
+// The server is gone, however it ended: nobody wants the work any more.
+process.on('disconnect', () => process.exit(0));
+// Signals to the process group are for the server to handle; it stops its children itself.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+
+async function setUp(setup: InferenceSetup): Promise<void> {
+  detector = await openSileroDetector(setup.vadPath);
+  for (const model of setup.models) engines.set(model.id, await createEngine(model.engine, model.directory));
+  const capabilities = Object.fromEntries([...engines].map(([id, engine]) => [id, engine.capabilities]));
+  send({ type: 'ready', capabilities });
+}
+
+async function accept(id: number, task: DetectTask | TranscribeTask): Promise<void> {
+  if (task.kind === 'detect') detects.push({ id, task });
+  else await admit(id, task);
+  if (working) return;
+  working = true;
+  await work();
+  working = false;
+}
+
+async function admit(id: number, task: TranscribeTask): Promise<void> {
+  const engine = engines.get(task.model);
+  if (engine === undefined) return send({ type: 'failed', id, message: `the model ${task.model} is not loaded` });
+  reading.add(id);
+  try {
+    const samples = await readSamples(task);
+    if (!reading.delete(id)) return;
+    const { paddingBefore, paddingAfter, speechSecond, temperature } = task;
+    engine.admit({ id, samples, paddingBefore, paddingAfter, speechSecond, temperature });
+  } catch (error) {
+    send({ type: 'failed', id, message: messageOf(error) });
+  }
+}
+
+function cancel(id: number): void {
+  const waiting = detects.findIndex((entry) => entry.id === id);
+  if (waiting >= 0) detects.splice(waiting, 1);
+  reading.delete(id);
+  for (const engine of engines.values()) engine.cancel(id);
+}
+
+async function work(): Promise<void> {
+  while (true) {
+    const detect = detects.shift();
+    if (detect !== undefined) await runDetect(detect.id, detect.task);
+    const busy = [...engines.values()].filter((engine) => engine.size > 0);
+    for (const engine of busy) await runStep(engine);
+    if (detect === undefined && busy.length === 0) return;
+    reportAlive();
+    await nextTurn();
+  }
+}
+
+async function runDetect(id: number, task: DetectTask): Promise<void> {
+  try {
+    if (detector === undefined) throw new Error('the voice detector is not loaded');
+    const samples = await readSamples(task);
+    const whole = new Float32Array(Math.ceil(samples.length / FRAME_SAMPLES) * FRAME_SAMPLES);
+    whole.set(samples);
+    const { probabilities, state } = await detector.detect(whole, task.state);
+    send({ type: 'result', id, result: { kind: 'detect', probabilities, state } });
+  } catch (error) {
+    send({ type: 'failed', id, message: messageOf(error) });
+  }
+}
+
+async function runStep(engine: Engine): Promise<void> {
+  for (const finished of await engine.step()) {
+    if ('error' in finished) send({ type: 'failed', id: finished.id, message: messageOf(finished.error) });
+    else send({ type: 'result', id: finished.id, result: { kind: 'transcribe', hypothesis: finished.hypothesis } });
+  }
+}
+
+/** Reads a range of s16le samples as f32 in [-1, 1). */
+async function readSamples({ pcm, startSample, endSample }: PcmRange): Promise<Float32Array> {
+  const bytes = new Uint8Array((endSample - startSample) * 2);
+  const file = await open(pcm.path, 'r');
+  try {
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, pcm.offsetBytes + startSample * 2);
+    if (bytesRead !== bytes.length) throw new Error(`the sound file holds ${bytesRead} of ${bytes.length} bytes asked for`);
+  } finally {
+    await file.close();
+  }
+  const view = new DataView(bytes.buffer);
+  const samples = new Float32Array(endSample - startSample);
+  for (let index = 0; index < samples.length; index += 1) samples[index] = view.getInt16(index * 2, true) / 32_768;
+  return samples;
+}
+
+function reportAlive(): void {
+  const now = Date.now();
+  if (now - aliveAt < ALIVE_INTERVAL_MS) return;
+  aliveAt = now;
+  send({ type: 'alive' });
+}
+
+function send(message: FromProcess): void {
+  process.send?.(message);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

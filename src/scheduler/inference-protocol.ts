@@ -1,0 +1,67 @@
+import type { PcmFile } from '../audio/audio.ts';
+import type { Capabilities, Hypothesis } from '../engines/engine.ts';
+import type { VadState } from '../vad/frames.ts';
+
+/**
+ * Messages between the server and one inference process, over Node's IPC channel with structured clone. Audio is named by file
+ * and sample range, never sent.
+ */
+
+/** A stretch of decoded sound; the process reads it from the file. */
+export interface PcmRange {
+  readonly pcm: PcmFile;
+  readonly startSample: number;
+  readonly endSample: number;
+}
+
+/** Speech probability of each 512-sample frame in the range; a last frame that is short is filled with silence. */
+export interface DetectTask extends PcmRange {
+  readonly kind: 'detect';
+  readonly state: VadState;
+}
+
+export interface TranscribeTask extends PcmRange {
+  readonly kind: 'transcribe';
+  readonly model: string;
+  /** Samples of the range that lie before and after its speech. */
+  readonly paddingBefore: number;
+  readonly paddingAfter: number;
+  /** How much of the range the voice detector calls speech, in seconds. */
+  readonly speechSecond: number;
+  readonly temperature: number;
+}
+
+export type InferenceTask = DetectTask | TranscribeTask;
+
+export interface DetectResult {
+  readonly kind: 'detect';
+  readonly probabilities: Float32Array;
+  readonly state: VadState;
+}
+
+export interface TranscribeResult {
+  readonly kind: 'transcribe';
+  readonly hypothesis: Hypothesis;
+}
+
+export type InferenceResult = DetectResult | TranscribeResult;
+
+/** What the process is told when it starts: which files to load. */
+export interface InferenceSetup {
+  readonly vadPath: string;
+  readonly models: readonly { readonly id: string; readonly engine: string; readonly directory: string }[];
+}
+
+export type ToProcess =
+  | { readonly type: 'setup'; readonly setup: InferenceSetup }
+  | { readonly type: 'task'; readonly id: number; readonly task: InferenceTask }
+  | { readonly type: 'cancel'; readonly id: number }
+  | { readonly type: 'stop' };
+
+export type FromProcess =
+  | { readonly type: 'ready'; readonly capabilities: Readonly<Record<string, Capabilities>> }
+  /** The process is at work and not stuck; sent at most once a second. */
+  | { readonly type: 'alive' }
+  | { readonly type: 'result'; readonly id: number; readonly result: InferenceResult }
+  /** The task failed but the process is well. */
+  | { readonly type: 'failed'; readonly id: number; readonly message: string };
