@@ -104,7 +104,10 @@ export async function createServices(config: Config, options: CreateServicesOpti
   };
 }
 
-function readinessOf(state: { loaded: boolean; draining: boolean; healthy: boolean }): { ready: boolean; reason?: string } {
+function readinessOf(state: { loaded: boolean; draining: boolean; healthy: boolean }): {
+  ready: boolean;
+  reason?: string;
+} {
   if (state.draining) return { ready: false, reason: 'draining: the server is shutting down' };
   if (!state.loaded) return { ready: false, reason: 'loading: the models are not loaded yet' };
   if (!state.healthy) return { ready: false, reason: 'engine: the inference processes keep ending' };
@@ -113,11 +116,14 @@ function readinessOf(state: { loaded: boolean; draining: boolean; healthy: boole
 
 /** The folder `scripts/copy-assets.ts` fills: in the package beside dist/ (and beside src/ in development). */
 function findModels(config: Config): string {
-  const directory = config.modelsDir ?? join(dirname(fileURLToPath(import.meta.url)), '..', 'models', 'bundled');
+  const directory =
+    config.modelsDir ?? join(dirname(fileURLToPath(import.meta.url)), '..', 'models', 'bundled');
   for (const model of CATALOG.models)
     for (const file of model.files)
       if (!existsSync(join(directory, model.id, file.name)))
-        throw new ConfigError(`The model file ${model.id}/${file.name} is missing in ${directory}. Run "npm run build", or set STENO_MODELS_DIR.`);
+        throw new ConfigError(
+          `The model file ${model.id}/${file.name} is missing in ${directory}. Run "npm run build", or set STENO_MODELS_DIR.`,
+        );
   return directory;
 }
 

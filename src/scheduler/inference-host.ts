@@ -1,7 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Capabilities } from '../engines/engine.ts';
-import type { FromProcess, InferenceResult, InferenceSetup, InferenceTask, ToProcess } from './inference-protocol.ts';
+import type {
+  FromProcess,
+  InferenceResult,
+  InferenceSetup,
+  InferenceTask,
+  ToProcess,
+} from './inference-protocol.ts';
 
 export interface InferenceHostOptions {
   readonly setup: InferenceSetup;
@@ -88,7 +94,8 @@ export class InferenceHost {
 
   #start(): void {
     this.#state = 'starting';
-    const entry = this.#options.entry ?? fileURLToPath(new URL(`./inference-process${MODULE_SUFFIX}`, import.meta.url));
+    const entry =
+      this.#options.entry ?? fileURLToPath(new URL(`./inference-process${MODULE_SUFFIX}`, import.meta.url));
     const child = fork(entry, [], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

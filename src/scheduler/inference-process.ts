@@ -4,7 +4,14 @@ import { createEngine } from '../engines/create-engine.ts';
 import type { Engine } from '../engines/engine.ts';
 import { FRAME_SAMPLES } from '../vad/frames.ts';
 import { openSileroDetector, type SpeechDetector } from '../vad/silero.ts';
-import type { DetectTask, FromProcess, InferenceSetup, PcmRange, ToProcess, TranscribeTask } from './inference-protocol.ts';
+import type {
+  DetectTask,
+  FromProcess,
+  InferenceSetup,
+  PcmRange,
+  ToProcess,
+  TranscribeTask,
+} from './inference-protocol.ts';
 
 /**
  * Child entry: loads voice detector and engines, then works on what it is sent. Between two units of work it lets the event loop
@@ -60,7 +67,8 @@ async function accept(id: number, task: DetectTask | TranscribeTask): Promise<vo
 
 async function admit(id: number, task: TranscribeTask): Promise<void> {
   const engine = engines.get(task.model);
-  if (engine === undefined) return send({ type: 'failed', id, message: `the model ${task.model} is not loaded` });
+  if (engine === undefined)
+    return send({ type: 'failed', id, message: `the model ${task.model} is not loaded` });
   reading.add(id);
   try {
     const samples = await readSamples(task);
@@ -107,7 +115,12 @@ async function runDetect(id: number, task: DetectTask): Promise<void> {
 async function runStep(engine: Engine): Promise<void> {
   for (const finished of await engine.step()) {
     if ('error' in finished) send({ type: 'failed', id: finished.id, message: messageOf(finished.error) });
-    else send({ type: 'result', id: finished.id, result: { kind: 'transcribe', hypothesis: finished.hypothesis } });
+    else
+      send({
+        type: 'result',
+        id: finished.id,
+        result: { kind: 'transcribe', hypothesis: finished.hypothesis },
+      });
   }
 }
 
@@ -117,13 +130,15 @@ async function readSamples({ pcm, startSample, endSample }: PcmRange): Promise<F
   const file = await open(pcm.path, 'r');
   try {
     const { bytesRead } = await file.read(bytes, 0, bytes.length, pcm.offsetBytes + startSample * 2);
-    if (bytesRead !== bytes.length) throw new Error(`the sound file holds ${bytesRead} of ${bytes.length} bytes asked for`);
+    if (bytesRead !== bytes.length)
+      throw new Error(`the sound file holds ${bytesRead} of ${bytes.length} bytes asked for`);
   } finally {
     await file.close();
   }
   const view = new DataView(bytes.buffer);
   const samples = new Float32Array(endSample - startSample);
-  for (let index = 0; index < samples.length; index += 1) samples[index] = view.getInt16(index * 2, true) / 32_768;
+  for (let index = 0; index < samples.length; index += 1)
+    samples[index] = view.getInt16(index * 2, true) / 32_768;
   return samples;
 }
 

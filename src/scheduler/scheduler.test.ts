@@ -6,7 +6,8 @@ import { EngineCrashedError } from '../errors.ts';
 import type { TranscribeTask } from './inference-protocol.ts';
 import { Scheduler } from './scheduler.ts';
 
-const SCRIPTED_PROCESS = new URL('../../test/support/scripted-inference-process.mjs', import.meta.url).pathname;
+const SCRIPTED_PROCESS = new URL('../../test/support/scripted-inference-process.mjs', import.meta.url)
+  .pathname;
 
 const schedulers: Scheduler[] = [];
 const folders: string[] = [];
@@ -16,7 +17,9 @@ afterEach(async () => {
   await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true })));
 });
 
-async function start(options: { processes?: number; timeoutMs?: number; batchSize?: number } = {}): Promise<Scheduler> {
+async function start(
+  options: { processes?: number; timeoutMs?: number; batchSize?: number } = {},
+): Promise<Scheduler> {
   const scheduler = new Scheduler({
     setup: { vadPath: String(options.batchSize ?? 1), models: [] },
     processes: options.processes ?? 1,
@@ -30,7 +33,13 @@ async function start(options: { processes?: number; timeoutMs?: number; batchSiz
 
 /** The scripted process does what the model's name says: `echo`, `crash`, `hang`, `fail`, `crash-once:<file>`, `wait:<file>`. */
 function script(model: string): TranscribeTask {
-  const range = { pcm: { path: '', offsetBytes: 0 }, startSample: 0, endSample: 0, paddingBefore: 0, paddingAfter: 0 };
+  const range = {
+    pcm: { path: '', offsetBytes: 0 },
+    startSample: 0,
+    endSample: 0,
+    paddingBefore: 0,
+    paddingAfter: 0,
+  };
   return { kind: 'transcribe', model, ...range, speechSecond: 1, temperature: 0 };
 }
 
@@ -49,7 +58,9 @@ describe('Scheduler', () => {
 
   it('passes on a failure that left the process well', async () => {
     const scheduler = await start();
-    await expect(scheduler.submit(script('fail'), { key: 'a', request: '1' })).rejects.toThrow('told to fail');
+    await expect(scheduler.submit(script('fail'), { key: 'a', request: '1' })).rejects.toThrow(
+      'told to fail',
+    );
     const { hypothesis } = await scheduler.submit(script('echo'), { key: 'a', request: '2' });
     expect(hypothesis.text).toBe('echo');
   });
@@ -63,7 +74,9 @@ describe('Scheduler', () => {
 
   it('gives a poisonous chunk up after three starts and answers the others of its process', async () => {
     const scheduler = await start({ batchSize: 4 });
-    const bystanders = [1, 2, 3].map((n) => scheduler.submit(script('slow-echo'), { key: 'a', request: String(n) }));
+    const bystanders = [1, 2, 3].map((n) =>
+      scheduler.submit(script('slow-echo'), { key: 'a', request: String(n) }),
+    );
     const poison = scheduler.submit(script('crash'), { key: 'a', request: '4' });
     await expect(poison).rejects.toThrow(EngineCrashedError);
     await expect(poison).rejects.toThrow('3 times');
@@ -72,7 +85,9 @@ describe('Scheduler', () => {
 
   it('kills a process that hangs', async () => {
     const scheduler = await start({ timeoutMs: 300 });
-    await expect(scheduler.submit(script('hang'), { key: 'a', request: '1' })).rejects.toThrow(EngineCrashedError);
+    await expect(scheduler.submit(script('hang'), { key: 'a', request: '1' })).rejects.toThrow(
+      EngineCrashedError,
+    );
   });
 
   it('frees the place of a chunk that is aborted while it waits or runs', async () => {
@@ -80,7 +95,11 @@ describe('Scheduler', () => {
     const gate = join(await temporaryFolder(), 'gate');
     const running = new AbortController();
     const waiting = new AbortController();
-    const first = scheduler.submit(script(`wait:${gate}`), { key: 'a', request: '1', signal: running.signal });
+    const first = scheduler.submit(script(`wait:${gate}`), {
+      key: 'a',
+      request: '1',
+      signal: running.signal,
+    });
     const second = scheduler.submit(script('echo'), { key: 'a', request: '1', signal: waiting.signal });
     expect(scheduler.waiting).toBe(1);
     waiting.abort();
@@ -100,6 +119,8 @@ describe('Scheduler', () => {
     const closed = scheduler.close();
     await expect(running).rejects.toThrow('shutting down');
     await closed;
-    await expect(scheduler.submit(script('echo'), { key: 'a', request: '2' })).rejects.toThrow('shutting down');
+    await expect(scheduler.submit(script('echo'), { key: 'a', request: '2' })).rejects.toThrow(
+      'shutting down',
+    );
   });
 });

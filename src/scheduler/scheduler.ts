@@ -120,8 +120,14 @@ export class Scheduler {
         id,
         task,
         turn,
-        resolve: (result) => (settled(), resolve(result)),
-        reject: (error) => (settled(), reject(error)),
+        resolve: (result) => {
+          settled();
+          resolve(result);
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
         host: undefined,
         starts: 0,
       };

@@ -11,7 +11,12 @@ const CHUNK = {
   speechProbability: 0.9,
 };
 
-const HYPOTHESIS = { tokens: [5, 6, 7, 8], logprobs: [-0.1, -0.1, -0.2, -0.2], avgLogprob: -0.15, temperature: 0 };
+const HYPOTHESIS = {
+  tokens: [5, 6, 7, 8],
+  logprobs: [-0.1, -0.1, -0.2, -0.2],
+  avgLogprob: -0.15,
+  temperature: 0,
+};
 
 describe('assembleSegments', () => {
   it('places sentences in the recording and deals out every token', () => {

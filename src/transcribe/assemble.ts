@@ -19,7 +19,10 @@ export function assembleSegments(chunk: SpeechChunk, hypothesis: Hypothesis): Se
     noSpeechProbability: 1 - chunk.speechProbability,
   };
   const pieces = splitIntoSegments(hypothesis.text, speech);
-  const tokens = shareOut(hypothesis.tokens, pieces.map((piece) => piece.text.length));
+  const tokens = shareOut(
+    hypothesis.tokens,
+    pieces.map((piece) => piece.text.length),
+  );
   return pieces.map((piece, index) => ({ ...piece, ...shared, tokens: tokens[index] ?? [] }));
 }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type AudioSource, type PcmFile, SAMPLE_RATE, samplesToSeconds } from '../audio/audio.ts';
 import { type DecodedAudio, decodeAudio } from '../audio/decode.ts';
 import type { Ffmpeg } from '../audio/ffmpeg.ts';
@@ -39,13 +40,24 @@ export function createLocalTranscriber(options: LocalTranscriberOptions): Transc
       const model = options.models.resolve(request.model);
       const capabilities = options.scheduler.capabilities(model.id);
       if (capabilities === undefined)
-        throw new StenographerError('engine_unavailable', `The model ${model.id} is still loading. Try again shortly.`, {
-          retryAfterSecond: 2,
-        });
+        throw new StenographerError(
+          'engine_unavailable',
+          `The model ${model.id} is still loading. Try again shortly.`,
+          {
+            retryAfterSecond: 2,
+          },
+        );
       const language = chooseLanguage(model, request.language);
       const warnings = warningsFor(model, capabilities, request);
       requests += 1;
-      yield* transcribeSource(source, { ...options, request, model, language, warnings, requestId: String(requests) });
+      yield* transcribeSource(source, {
+        ...options,
+        request,
+        model,
+        language,
+        warnings,
+        requestId: String(requests),
+      });
     },
   };
 }
@@ -60,7 +72,10 @@ interface Work extends LocalTranscriberOptions {
 
 async function* transcribeSource(source: AudioSource, work: Work): AsyncGenerator<TranscriptEvent> {
   const abort = new AbortController();
-  const signal = work.request.signal === undefined ? abort.signal : AbortSignal.any([work.request.signal, abort.signal]);
+  const signal =
+    work.request.signal === undefined ? abort.signal : AbortSignal.any([work.request.signal, abort.signal]);
+  // Every waiting chunk listens to it.
+  setMaxListeners(0, signal);
   const turn: SubmitOptions = { signal, key: work.request.key ?? '', request: work.requestId };
   await using folder = await work.scratch.create();
   await using decoded = await decodeAudio(source, {
@@ -126,7 +141,8 @@ async function findSpeech(
       );
       state = result.state;
       done = end;
-      for (const chunk of chunker.push(result.probabilities)) await submitChunk(chunk, decoded.pcm, chunks, work, turn);
+      for (const chunk of chunker.push(result.probabilities))
+        await submitChunk(chunk, decoded.pcm, chunks, work, turn);
     }
   };
   try {
@@ -135,7 +151,8 @@ async function findSpeech(
       if (whole > done) await detectUpTo(whole);
     }
     await detectUpTo(decoded.samples);
-    for (const chunk of chunker.end(decoded.samples)) await submitChunk(chunk, decoded.pcm, chunks, work, turn);
+    for (const chunk of chunker.end(decoded.samples))
+      await submitChunk(chunk, decoded.pcm, chunks, work, turn);
     chunks.end();
   } catch (error) {
     chunks.fail(error);
@@ -175,7 +192,8 @@ async function submitChunk(
 
 function chooseLanguage(model: ModelEntry, language: string | undefined): string {
   if (language === undefined) return model.languages[0] ?? 'en';
-  if (!model.languages.includes(language)) throw new UnsupportedLanguageError(language, model.id, model.languages);
+  if (!model.languages.includes(language))
+    throw new UnsupportedLanguageError(language, model.id, model.languages);
   return language;
 }
 

@@ -48,7 +48,12 @@ function cutSentences(text: string): string[] {
   let rest = 0;
   for (const match of text.matchAll(/[.!?…]+["'”’)]*\s+(?=["'“‘(]*[\p{Lu}\d])/gu)) {
     const end = match.index + match[0].length;
-    if (/(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|No|Prof|Gen|Col|Capt|Lt|Sen|Rep|etc)|\b\p{Lu})\.\s*$/u.test(text.slice(rest, end))) continue;
+    if (
+      /(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|No|Prof|Gen|Col|Capt|Lt|Sen|Rep|etc)|\b\p{Lu})\.\s*$/u.test(
+        text.slice(rest, end),
+      )
+    )
+      continue;
     sentences.push(text.slice(rest, end).trim());
     rest = end;
   }

@@ -46,8 +46,18 @@ describe('SpeechChunker', () => {
   });
 
   it('cuts a chunk that grows too long at its widest pause', () => {
-    const chunks = chunksOf([...speech(50), ...silence(8), ...speech(20), ...silence(4), ...speech(40), ...silence(60)]);
-    expect(chunks.map((chunk) => chunk.speech.map((span) => span.startSample / FRAME_SAMPLES))).toEqual([[0], [58, 82]]);
+    const chunks = chunksOf([
+      ...speech(50),
+      ...silence(8),
+      ...speech(20),
+      ...silence(4),
+      ...speech(40),
+      ...silence(60),
+    ]);
+    expect(chunks.map((chunk) => chunk.speech.map((span) => span.startSample / FRAME_SAMPLES))).toEqual([
+      [0],
+      [58, 82],
+    ]);
   });
 
   it('cuts speech without a pause where it is weakest and loses nothing', () => {
@@ -63,7 +73,9 @@ describe('SpeechChunker', () => {
   it('gives the same chunks however the frames are cut into blocks', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(fc.integer({ min: 1, max: 60 }), fc.double({ min: 0, max: 1, noNaN: true })), { maxLength: 30 }),
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 60 }), fc.double({ min: 0, max: 1, noNaN: true })), {
+          maxLength: 30,
+        }),
         fc.integer({ min: 1, max: 50 }),
         (runs, blockSize) => {
           const probabilities = runs.flatMap(([length, value]) => Array.from({ length }, () => value));
@@ -81,7 +93,9 @@ describe('SpeechChunker', () => {
   it('keeps chunks in order, inside the recording, apart, and no longer than allowed', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(fc.integer({ min: 1, max: 80 }), fc.double({ min: 0, max: 1, noNaN: true })), { maxLength: 40 }),
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 80 }), fc.double({ min: 0, max: 1, noNaN: true })), {
+          maxLength: 40,
+        }),
         (runs) => {
           const probabilities = runs.flatMap(([length, value]) => Array.from({ length }, () => value));
           let previousEnd = 0;

@@ -33,7 +33,7 @@ export const DEFAULT_CHUNKING: ChunkingOptions = {
   minimumSilenceFrames: 4,
   minimumSpeechFrames: 8,
   sureThreshold: 0.8,
-  longestFrames: Math.round(15 * SECOND),
+  longestFrames: Math.round(12 * SECOND),
   pauseFrames: Math.round(0.6 * SECOND),
   shortestFrames: Math.round(6 * SECOND),
   longPauseFrames: Math.round(1.5 * SECOND),
@@ -76,7 +76,10 @@ export class SpeechChunker {
   end(totalSamples: number): SpeechChunk[] {
     const span = this.#segmenter.end();
     if (span !== undefined) this.#spans.push(span);
-    const chunks = this.#spans.length === 0 ? [] : [this.#emit(this.#spans.length, Math.ceil(totalSamples / FRAME_SAMPLES))];
+    const chunks =
+      this.#spans.length === 0
+        ? []
+        : [this.#emit(this.#spans.length, Math.ceil(totalSamples / FRAME_SAMPLES))];
     return chunks.map((chunk) => ({ ...chunk, endSample: Math.min(chunk.endSample, totalSamples) }));
   }
 
@@ -126,7 +129,8 @@ export class SpeechChunker {
   #splitOpenSpeech(open: number, now: number): SpeechChunk {
     const from = open + Math.floor((now - open) / 2);
     let weakest = now - 1;
-    for (let frame = from; frame < now; frame += 1) if (this.#probability(frame) < this.#probability(weakest)) weakest = frame;
+    for (let frame = from; frame < now; frame += 1)
+      if (this.#probability(frame) < this.#probability(weakest)) weakest = frame;
     const cut = Math.max(weakest, open + 1);
     this.#spans.push({ startFrame: open, endFrame: cut });
     const chunk = this.#emit(this.#spans.length, cut);
@@ -141,7 +145,9 @@ export class SpeechChunker {
     const last = spans.at(-1);
     if (first === undefined || last === undefined) throw new Error('a chunk needs speech');
     const before = halfPause(first.startFrame - this.#previousEnd);
-    const after = this.#segmenter.ended ? (limitFrame - last.endFrame) * FRAME_SAMPLES : halfPause(limitFrame - last.endFrame);
+    const after = this.#segmenter.ended
+      ? (limitFrame - last.endFrame) * FRAME_SAMPLES
+      : halfPause(limitFrame - last.endFrame);
     const startPadding = this.#previousEnd === 0 ? first.startFrame * FRAME_SAMPLES : before;
     const chunk: SpeechChunk = {
       startSample: first.startFrame * FRAME_SAMPLES - Math.min(this.#options.paddingSamples, startPadding),
@@ -161,7 +167,8 @@ export class SpeechChunker {
     let sum = 0;
     let frames = 0;
     for (const span of spans)
-      for (let frame = span.startFrame; frame < span.endFrame; frame += 1, frames += 1) sum += this.#probability(frame);
+      for (let frame = span.startFrame; frame < span.endFrame; frame += 1, frames += 1)
+        sum += this.#probability(frame);
     return frames === 0 ? 0 : sum / frames;
   }
 

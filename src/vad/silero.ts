@@ -38,7 +38,10 @@ export async function openSileroDetector(modelPath: string): Promise<SpeechDetec
       }
       return {
         probabilities,
-        state: { hidden: hidden.data as Float32Array, context: padded.slice(padded.length - CONTEXT_SAMPLES) },
+        state: {
+          hidden: hidden.data as Float32Array,
+          context: padded.slice(padded.length - CONTEXT_SAMPLES),
+        },
       };
     },
     close: () => session.release(),

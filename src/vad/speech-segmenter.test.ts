@@ -15,11 +15,14 @@ function spansOf(probabilities: readonly number[]): SpeechSpan[] {
   return [...spans, ...[segmenter.end() ?? []].flat()];
 }
 
-const frames = (count: number, probability: number): number[] => Array.from({ length: count }, () => probability);
+const frames = (count: number, probability: number): number[] =>
+  Array.from({ length: count }, () => probability);
 
 describe('SpeechSegmenter', () => {
   it('finds speech from its first sure frame to its last voiced one', () => {
-    expect(spansOf([...frames(5, 0.1), ...frames(6, 0.7), ...frames(5, 0.1)])).toEqual([{ startFrame: 5, endFrame: 11 }]);
+    expect(spansOf([...frames(5, 0.1), ...frames(6, 0.7), ...frames(5, 0.1)])).toEqual([
+      { startFrame: 5, endFrame: 11 },
+    ]);
   });
 
   it('stays in speech between the two thresholds', () => {

@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import type { Hypothesis } from '../engine.ts';
 import { bestHypothesis, nextAttempt } from './attempts.ts';
 
-const said = (text: string, avgLogprob: number): Hypothesis => ({ text, avgLogprob, tokens: [], logprobs: [], temperature: 0 });
+const said = (text: string, avgLogprob: number): Hypothesis => ({
+  text,
+  avgLogprob,
+  tokens: [],
+  logprobs: [],
+  temperature: 0,
+});
 const SPEECH = { speechSecond: 2, temperature: 0 };
 
 describe('nextAttempt', () => {

@@ -17,14 +17,31 @@ export interface AttemptedChunk {
   readonly temperature: number;
 }
 
-/** Close to the speech, then true silence: the best single way on the shared sets (docs/decisions/0003 has the table). */
-const TIGHT = { soundSecond: 0.1, silenceSecond: 0.25 } as const;
-/** The recording's own sound and nothing added: the other way, which is right where TIGHT is unsure. */
-const NATURAL = { soundSecond: 0.3, silenceSecond: 0 } as const;
-/** Below this mean log probability an answer is doubted; above it a second opinion changed nothing for the better. */
-const DOUBTFUL_LOGPROB = -0.3;
-/** Speech of this length holds at least one word. */
-const SURE_SPEECH_SECOND = 0.25;
+export interface AttemptEdges {
+  readonly soundSecond: number;
+  readonly silenceSecond: number;
+}
+
+export interface AttemptOptions {
+  readonly first: AttemptEdges;
+  /** The other way, for answers that are doubted. */
+  readonly second: AttemptEdges;
+  /** Below this mean log probability an answer is doubted. */
+  readonly doubtfulLogprob: number;
+  /** Speech of this length holds at least one word. */
+  readonly sureSpeechSecond: number;
+}
+
+/**
+ * Chosen by `bench/accuracy/chunking.ts` on the shared sets (table in docs/decisions/0003): close to the speech and then true
+ * silence is the best single way; the recording's own sound and nothing added is right where that is unsure.
+ */
+export const DEFAULT_ATTEMPTS: AttemptOptions = {
+  first: { soundSecond: 0.15, silenceSecond: 0.2 },
+  second: { soundSecond: 0.3, silenceSecond: 0 },
+  doubtfulLogprob: -0.3,
+  sureSpeechSecond: 0.25,
+};
 
 /**
  * How to decode a chunk, or to try again after `earlier` answers; undefined when the best of them stands.
@@ -33,18 +50,23 @@ const SURE_SPEECH_SECOND = 0.25;
  * changes words. So a doubtful answer gets a second opinion with other edges, and an empty one to sure speech a further try with
  * the end token forbidden at first. A caller who asks for a temperature gets one draw.
  */
-export function nextAttempt(chunk: AttemptedChunk, earlier: readonly Hypothesis[]): Attempt | undefined {
+export function nextAttempt(
+  chunk: AttemptedChunk,
+  earlier: readonly Hypothesis[],
+  options: AttemptOptions = DEFAULT_ATTEMPTS,
+): Attempt | undefined {
+  const { first, second } = options;
   const greedy = { minimumTokens: 0, temperature: chunk.temperature };
   const heardNothing = earlier.every((hypothesis) => hypothesis.text === '');
-  const sureOfSpeech = chunk.speechSecond >= SURE_SPEECH_SECOND;
+  const sureOfSpeech = chunk.speechSecond >= options.sureSpeechSecond;
   switch (earlier.length) {
     case 0:
-      return { ...TIGHT, ...greedy };
+      return { ...first, ...greedy };
     case 1:
-      if (heardNothing && sureOfSpeech) return { ...TIGHT, ...greedy, minimumTokens: 1 };
-      return chunk.temperature === 0 && isDoubtful(earlier) ? { ...NATURAL, ...greedy } : undefined;
+      if (heardNothing && sureOfSpeech) return { ...first, ...greedy, minimumTokens: 1 };
+      return chunk.temperature === 0 && isDoubtful(earlier, options) ? { ...second, ...greedy } : undefined;
     case 2:
-      return earlier[0]?.text === '' && isDoubtful(earlier) ? { ...NATURAL, ...greedy } : undefined;
+      return earlier[0]?.text === '' && isDoubtful(earlier, options) ? { ...second, ...greedy } : undefined;
     default:
       return undefined;
   }
@@ -56,7 +78,7 @@ export function bestHypothesis(hypotheses: readonly Hypothesis[]): Hypothesis | 
   return speaking.sort((a, b) => b.avgLogprob - a.avgLogprob)[0] ?? hypotheses.at(-1);
 }
 
-function isDoubtful(hypotheses: readonly Hypothesis[]): boolean {
+function isDoubtful(hypotheses: readonly Hypothesis[], options: AttemptOptions): boolean {
   const best = bestHypothesis(hypotheses);
-  return best !== undefined && best.text !== '' && best.avgLogprob < DOUBTFUL_LOGPROB;
+  return best !== undefined && best.text !== '' && best.avgLogprob < options.doubtfulLogprob;
 }

@@ -59,7 +59,7 @@ describe('DecodedSequence', () => {
 
   it('never draws special tokens', () => {
     const sequence = new DecodedSequence({ ...GREEDY, temperature: 1, random: () => 0.999 });
-    sequence.accept(logits({ 0: 60, 32_001: 60, 100: 30 }));
+    sequence.accept(logits({ 0: 60, 32001: 60, 100: 30 }));
     expect(sequence.tokens).toEqual([100]);
   });
 });

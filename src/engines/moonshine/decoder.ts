@@ -37,7 +37,8 @@ export class DecodedSequence {
   /** Takes [vocabulary] logits and chooses the token that follows. */
   accept(logits: Float32Array): void {
     const endAllowed = this.tokens.length >= this.#options.minimumTokens;
-    const token = this.#options.temperature > 0 ? this.#sample(logits, endAllowed) : argmax(logits, endAllowed);
+    const token =
+      this.#options.temperature > 0 ? this.#sample(logits, endAllowed) : argmax(logits, endAllowed);
     const logprob = (logits[token] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits);
     if (token === END_TOKEN) {
       this.endLogprob = logprob;

@@ -1,5 +1,11 @@
 import type { Capabilities, Chunk, Engine, FinishedChunk, Hypothesis } from '../engine.ts';
-import { type Attempt, bestHypothesis, nextAttempt } from './attempts.ts';
+import {
+  type Attempt,
+  type AttemptOptions,
+  bestHypothesis,
+  DEFAULT_ATTEMPTS,
+  nextAttempt,
+} from './attempts.ts';
 import { DecodedSequence } from './decoder.ts';
 import { type MoonshineGraphs, openStockGraphs, type SequenceState } from './graphs.ts';
 import { decodeTokens } from './tokenizer.ts';
@@ -46,8 +52,11 @@ export class MoonshineEngine implements Engine {
   readonly #waiting: { chunk: Chunk; hypotheses: Hypothesis[] }[] = [];
   #active: ActiveChunk[] = [];
 
-  constructor(graphs: MoonshineGraphs) {
+  readonly #attempts: AttemptOptions;
+
+  constructor(graphs: MoonshineGraphs, attempts: AttemptOptions = DEFAULT_ATTEMPTS) {
     this.#graphs = graphs;
+    this.#attempts = attempts;
   }
 
   get size(): number {
@@ -76,7 +85,7 @@ export class MoonshineEngine implements Engine {
   }
 
   async #encode(chunk: Chunk, hypotheses: Hypothesis[]): Promise<readonly FinishedChunk[]> {
-    const attempt = nextAttempt(chunk, hypotheses);
+    const attempt = nextAttempt(chunk, hypotheses, this.#attempts);
     if (attempt === undefined) return [finished(chunk, hypotheses)];
     try {
       const samples = cutAndPad(chunk, attempt);
@@ -118,7 +127,7 @@ export class MoonshineEngine implements Engine {
       avgLogprob: sequence.averageLogprob,
       temperature,
     });
-    if (nextAttempt(chunk, hypotheses) === undefined) return [finished(chunk, hypotheses)];
+    if (nextAttempt(chunk, hypotheses, this.#attempts) === undefined) return [finished(chunk, hypotheses)];
     this.#waiting.unshift({ chunk, hypotheses });
     return [];
   }

@@ -63,7 +63,11 @@ export async function openStockGraphs(modelDir: string): Promise<MoonshineGraphs
       const outputs = await encoder.run({ input_values: float32Tensor(samples, [1, samples.length]) });
       const hiddenStates = outputs['last_hidden_state'];
       if (hiddenStates === undefined) throw new Error('the encoder gave no hidden states');
-      return { length: 0, hiddenStates, past: emptyCaches(hiddenStates.dims[1] ?? 0) } satisfies StockSequence as SequenceState;
+      return {
+        length: 0,
+        hiddenStates,
+        past: emptyCaches(hiddenStates.dims[1] ?? 0),
+      } satisfies StockSequence as SequenceState;
     },
     async step(sequences, tokens) {
       const answers: NextToken[] = [];
