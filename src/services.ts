@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Ffmpeg } from './audio/ffmpeg.ts';
 import { probeFfmpeg } from './audio/probe-ffmpeg.ts';
+import { warmUpResampler } from './audio/resample.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './errors.ts';
 import { createLogger } from './logger.ts';
@@ -57,7 +58,11 @@ export async function createServices(config: Config, options: CreateServicesOpti
   models.resolve(config.defaultModel);
   const keys = createKeyRing([...config.apiKeys, ...(await readKeysFile(config.apiKeysFile))]);
   const admission = createAdmission({ limit: config.maxQueue });
-  const [scratch, ffmpeg] = await Promise.all([openScratch(config.dataDir), probeFfmpeg(config.ffmpeg)]);
+  const [scratch, ffmpeg] = await Promise.all([
+    openScratch(config.dataDir),
+    probeFfmpeg(config.ffmpeg),
+    warmUpResampler(),
+  ]);
   reportFfmpeg(logger, ffmpeg);
   const scheduler = new Scheduler({
     setup: {

@@ -1,0 +1,84 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ffmpegCommand } from './ffmpeg-command.ts';
+import { probeFfmpeg } from './probe-ffmpeg.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'steno-probe-test-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function fakeProgram(name: string, script: string): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return path;
+}
+
+describe('probeFfmpeg', () => {
+  it('finds the ffmpeg of this machine, with its version and what fences it in', async () => {
+    const ffmpeg = await probeFfmpeg('ffmpeg');
+    expect(ffmpeg).toMatchObject({ available: true, version: expect.stringMatching(/\d/) });
+    expect(ffmpeg.path).toMatch(/^\//);
+    expect(ffmpeg.hint).toBeUndefined();
+    if (process.platform === 'linux') expect(Object.keys(ffmpeg.guards)).toContain('limits');
+  });
+
+  it('says what to do when there is none', async () => {
+    const ffmpeg = await probeFfmpeg('no-such-ffmpeg');
+    expect(ffmpeg.available).toBe(false);
+    expect(ffmpeg.hint).toMatch(/'no-such-ffmpeg' was found.*apt-get install ffmpeg.*STENO_FFMPEG/);
+    expect((await probeFfmpeg('/no/such/place')).available).toBe(false);
+  });
+
+  it('takes no other program for ffmpeg, nor one that cannot decode', async () => {
+    expect((await probeFfmpeg(await fakeProgram('other', 'echo hello'))).hint).toContain(
+      'does not answer as ffmpeg',
+    );
+    const broken = await fakeProgram('broken', 'echo "ffmpeg version 9.9"; exit 1');
+    expect((await probeFfmpeg(broken)).available).toBe(false);
+    const useless = await fakeProgram('useless', 'echo "ffmpeg version 9.9"');
+    expect((await probeFfmpeg(useless)).hint).toContain('fails to decode');
+  });
+});
+
+describe('ffmpegCommand', () => {
+  const guards = { network: ['/u', '--net'], limits: ['/p'], privileges: ['/s', '--no-new-privs'] };
+
+  it('names one demuxer, one protocol and only sound decoders', () => {
+    const command = ffmpegCommand(
+      { path: '/bin/ffmpeg', guards: {} },
+      { path: '/job/in', demuxer: 'ogg' },
+      60,
+    );
+    const optionValue = (name: string) => command[command.indexOf(name) + 1];
+    expect(command[0]).toBe('/bin/ffmpeg');
+    expect(optionValue('-protocol_whitelist')).toBe('file');
+    expect(optionValue('-format_whitelist')).toBe('ogg');
+    expect(optionValue('-f')).toBe('ogg');
+    expect(optionValue('-i')).toBe('file:/job/in');
+    expect(optionValue('-t')).toBe('60');
+    expect(optionValue('-codec_whitelist')?.split(',')).toEqual(
+      expect.arrayContaining(['mp3float', 'opus', 'vorbis', 'aac', 'flac']),
+    );
+    expect(optionValue('-codec_whitelist')).not.toMatch(/h264|hevc|vp8|mjpeg|png/);
+  });
+
+  it('puts the guards before it, with limits of memory, time, file size and descriptors', () => {
+    const command = ffmpegCommand({ path: '/bin/ffmpeg', guards }, { path: '/job/in', demuxer: 'ogg' }, 60);
+    expect(command.slice(0, command.indexOf('/bin/ffmpeg'))).toEqual([
+      '/u',
+      '--net',
+      '/p',
+      '--as=1073741824',
+      '--cpu=120',
+      `--fsize=${61 * 32_000}`,
+      '--nofile=64',
+      '--core=0',
+      '/s',
+      '--no-new-privs',
+    ]);
+  });
+});

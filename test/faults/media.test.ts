@@ -1,0 +1,320 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeAudio } from '../../src/audio/decode.ts';
+import type { Ffmpeg } from '../../src/audio/ffmpeg.ts';
+import { probeFfmpeg } from '../../src/audio/probe-ffmpeg.ts';
+import { StenographerError } from '../../src/errors.ts';
+import {
+  chunk,
+  convertWithFfmpeg,
+  type FixtureContainer,
+  fixturePath,
+  randomNumbers,
+  riff,
+  runFfmpeg,
+  tone,
+  wavBytes,
+  wavFormat,
+} from '../support/audio-fixtures.ts';
+
+let folder: string;
+let ffmpeg: Ffmpeg;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'steno-media-'));
+  ffmpeg = await probeFfmpeg('ffmpeg');
+  if (!ffmpeg.available) throw new Error(`these tests need ffmpeg: ${ffmpeg.hint}`);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+type Outcome = { readonly seconds: number } | { readonly code: string; readonly message: string };
+
+/** Decodes to the end in a folder of its own. Anything but a StenographerError is thrown on and fails the test. */
+async function outcomeOf(bytes: Buffer, maximumSeconds = 60, name = 'in'): Promise<Outcome> {
+  const scratchPath = await mkdtemp(join(folder, 'job-'));
+  const path = join(scratchPath, name);
+  await writeFile(path, bytes);
+  try {
+    const decoded = await decodeAudio(
+      { path, sizeBytes: bytes.length },
+      { scratchPath, maximumSeconds, ffmpeg },
+    );
+    try {
+      let samples = 0;
+      for await (const available of decoded.progress) samples = available;
+      return { seconds: samples / 16_000 };
+    } finally {
+      await decoded[Symbol.asyncDispose]();
+    }
+  } catch (error) {
+    if (!(error instanceof StenographerError)) throw error;
+    return { code: error.code, message: error.message };
+  } finally {
+    await rm(scratchPath, { recursive: true });
+  }
+}
+
+/** ffmpeg processes whose command line names our folder; Linux only, elsewhere none are found. */
+async function leftOverProcesses(): Promise<string[]> {
+  const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name));
+  const commands = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')),
+  );
+  return commands.filter((command) => command.includes('ffmpeg') && command.includes(folder));
+}
+
+describe('disguised play lists (R5)', () => {
+  const NAMES = ['in', 'in.mp3', 'in.wav', 'in.m4a', 'in.mp4', 'in.ogg', 'in.flac', 'in.webm', 'in.m3u8'];
+  let server: Server;
+  let address: string;
+  let connections = 0;
+  let canary: string;
+
+  beforeAll(async () => {
+    server = createServer((socket) => {
+      connections += 1;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const bound = server.address();
+    address = `127.0.0.1:${typeof bound === 'object' && bound !== null ? bound.port : 0}`;
+    // Another user's recording: if any of it came out, the answer would have a length.
+    const others = join(folder, 'others');
+    await mkdir(others);
+    canary = join(others, 'canary.mp3');
+    await writeFile(join(others, 'canary.wav'), wavBytes({ seconds: 3, generate: tone(1_000) }));
+    await convertWithFfmpeg(join(others, 'canary.wav'), 'mp3', canary);
+  });
+  afterAll(() => new Promise((resolve) => server.close(resolve)));
+
+  function playLists(): Record<string, string> {
+    const hls = (target: string) =>
+      `#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:10.0,\n${target}\n#EXT-X-ENDLIST\n`;
+    const dash = (target: string) =>
+      '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT3S">' +
+      '<Period><AdaptationSet mimeType="audio/mp4"><Representation id="1" bandwidth="1">' +
+      `<BaseURL>${target}</BaseURL></Representation></AdaptationSet></Period></MPD>`;
+    const targets = {
+      http: `http://${address}/a.mp3`,
+      https: `https://${address}/a.mp3`,
+      tcp: `tcp://${address}`,
+      file: `file://${canary}`,
+      path: canary,
+      concat: `concat:${canary}|${canary}`,
+      subfile: `subfile,,start,0,end,20000,,:${canary}`,
+      crypto: `crypto:${canary}`,
+      cache: `cache:http://${address}/`,
+      data: 'data:audio/mpeg;base64,SUQz',
+      gopher: `gopher://${address}/1`,
+      ftp: `ftp://${address}/a.mp3`,
+    };
+    const lists: Record<string, string> = {};
+    for (const [kind, target] of Object.entries(targets)) {
+      lists[`hls ${kind}`] = hls(target);
+      lists[`dash ${kind}`] = dash(target);
+      lists[`ffconcat ${kind}`] = `ffconcat version 1.0\nfile '${target}'\n`;
+      lists[`concat ${kind}`] = `file '${target}'\n`;
+      lists[`pls ${kind}`] = `[playlist]\nNumberOfEntries=1\nFile1=${target}\n`;
+      lists[`asx ${kind}`] = `<asx version="3.0"><entry><ref href="${target}"/></entry></asx>`;
+      lists[`bare ${kind}`] = `${target}\n`;
+    }
+    lists['hls key'] =
+      `#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-KEY:METHOD=AES-128,URI="http://${address}/k"\n#EXTINF:1,\n${canary}\n`;
+    lists['hls behind id3'] = `ID3\x04\0\0\0\0\0\0${hls(targets.http)}`;
+    lists['hls behind rubbish'] = `${'\0'.repeat(512)}${hls(targets.http)}`;
+    lists.sdp = `v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio ${address.split(':')[1]} RTP/AVP 0\r\n`;
+    lists.rtsp = `rtsptext rtsp://${address}/\n`;
+    lists.smil = `<smil><body><audio src="http://${address}/"/></body></smil>`;
+    lists.xspf = `<?xml version="1.0"?><playlist><trackList><track><location>http://${address}/</location></track></trackList></playlist>`;
+    lists['image sequence'] = 'img%03d.png';
+    return lists;
+  }
+
+  it('opens no address and no other file, whatever the name', async () => {
+    const lists = Object.entries(playLists());
+    expect(lists.length).toBeGreaterThan(60);
+    for (const [kind, text] of lists) {
+      for (const name of NAMES) {
+        const outcome = await outcomeOf(Buffer.from(text, 'latin1'), 60, name);
+        expect(outcome, `${kind} as ${name}`).toMatchObject({ code: 'invalid_audio' });
+        expect(JSON.stringify(outcome), `${kind} as ${name}`).not.toContain(folder);
+      }
+    }
+    expect(connections).toBe(0);
+  });
+
+  it('opens none behind a signature that passes our own check either', async () => {
+    const text = `\n#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://${address}/a.ts\n`;
+    const signatures = [
+      'OggS',
+      'fLaC',
+      '\x1a\x45\xdf\xa3',
+      '\0\0\0\x10ftypM4A ',
+      'RIFF\0\0\0\0WAVEfmt ',
+      'caff',
+      '#!AMR\n',
+      'FLV\x01',
+    ];
+    for (const signature of signatures) {
+      const outcome = await outcomeOf(Buffer.from(signature + text, 'latin1'));
+      expect(['invalid_audio', 'audio_too_short']).toContain(
+        'code' in outcome ? outcome.code : outcome.seconds,
+      );
+    }
+    expect(connections).toBe(0);
+  });
+
+  it('follows no reference out of a QuickTime file', async () => {
+    const path = join(folder, 'reference.mov');
+    await runFfmpeg(['-i', fixturePath('jfk.wav'), '-t', '2', '-c:a', 'pcm_s16le', '-f', 'mov', path]);
+    const movie = await readFile(path);
+    for (const target of [canary, `http://${address}/a.wav`]) {
+      // The data reference 'url ' with flag 1 means "in this file"; without it a name follows.
+      const at = movie.indexOf(Buffer.from('dref'));
+      const entry =
+        movie.indexOf(Buffer.from('url '), at) === -1
+          ? movie.indexOf(Buffer.from('alis'), at)
+          : movie.indexOf(Buffer.from('url '), at);
+      expect(entry).toBeGreaterThan(0);
+      const referring = Buffer.from(movie);
+      referring.writeUInt32BE(0, entry + 4);
+      const withName = Buffer.concat([referring, Buffer.from(`${target}\0`)]);
+      const outcome = await outcomeOf(withName);
+      // Read from the file itself, or refused; three seconds would be the other file's.
+      if ('seconds' in outcome) expect(outcome.seconds).toBeLessThan(2.1);
+    }
+    expect(connections).toBe(0);
+  });
+});
+
+describe('bombs (R3)', () => {
+  const PCM = { tag: 1, channels: 1, sampleRate: 16_000, bits: 16 };
+  const wav = (format: Partial<typeof PCM>, size?: number) =>
+    riff(chunk('fmt ', wavFormat({ ...PCM, ...format })), chunk('data', Buffer.alloc(64_000), size));
+
+  it.each([
+    ['1 Hz', wav({ sampleRate: 1 })],
+    ['0 Hz', wav({ sampleRate: 0 })],
+    ['655,350 Hz and 8 channels', wav({ sampleRate: 655_350, channels: 8 })],
+    ['255 channels', wav({ channels: 255 })],
+    ['1 Hz, compressed', wav({ sampleRate: 1, tag: 2, bits: 4 })],
+  ])('refuses WAV of %s', async (_, bytes) => {
+    expect(await outcomeOf(bytes)).toMatchObject({ code: 'invalid_audio' });
+  });
+
+  it('takes a data size of 0xFFFFFFFF for what is there', async () => {
+    expect(await outcomeOf(wav({}, 0xffff_ffff))).toEqual({ seconds: 2 });
+  });
+
+  it.each([
+    ['flac', 'flac', []],
+    ['mp3', 'mp3', ['-b:a', '8k', '-ar', '8000']],
+    ['opus', 'webm', ['-b:a', '6k', '-compression_level', '0']],
+    ['aac', 'm4a', ['-b:a', '8k']],
+  ] as const)('stops at the limit in a quarter of an hour of silent %s', async (name, container, extra) => {
+    const silent = join(folder, 'silence.wav');
+    const path = join(folder, `bomb.${name}`);
+    await runFfmpeg(['-f', 'lavfi', '-i', 'anullsrc=r=8000:cl=mono', '-t', '900', silent]);
+    await convertWithFfmpeg(silent, container as FixtureContainer, path, extra);
+    const { size } = await stat(path);
+    expect(size).toBeLessThan(1.5e6);
+    const startMs = performance.now();
+    expect(await outcomeOf(await readFile(path), 60)).toMatchObject({ code: 'audio_too_long' });
+    expect(performance.now() - startMs).toBeLessThan(5_000);
+  });
+
+  it('writes no more than the limit to the disk', async () => {
+    const path = join(folder, 'bomb.flac');
+    const scratchPath = await mkdtemp(join(folder, 'disk-'));
+    const source = { path, sizeBytes: (await stat(path)).size };
+    const decoded = await decodeAudio(source, { scratchPath, maximumSeconds: 60, ffmpeg }).catch(
+      () => undefined,
+    );
+    await decoded?.[Symbol.asyncDispose]();
+    expect((await stat(join(scratchPath, 'decoded.pcm'))).size).toBeLessThanOrEqual(62 * 32_000);
+  });
+});
+
+describe('damaged media (R6)', () => {
+  const SEED = 20_261_123;
+  const MUTANTS_A_FORMAT = 30;
+  const FORMATS = ['flac', 'mp3', 'mpga', 'mpeg', 'mp4', 'm4a', 'ogg', 'oga', 'wav', 'webm'] as const;
+
+  it(`answers ${MUTANTS_A_FORMAT * FORMATS.length} mutants (seed ${SEED}) with sound or a clean error`, async () => {
+    const random = randomNumbers(SEED);
+    const tally = { decoded: 0, refused: 0 };
+    const examine = async (mutant: Buffer, name: string) => {
+      const startMs = performance.now();
+      const outcome = await outcomeOf(mutant).catch((error: unknown) => {
+        throw new Error(name, { cause: error });
+      });
+      expect(performance.now() - startMs, name).toBeLessThan(30_000);
+      if ('seconds' in outcome) tally.decoded += 1;
+      else {
+        tally.refused += 1;
+        expect(['invalid_audio', 'audio_too_short', 'audio_too_long'], name).toContain(outcome.code);
+        expect(outcome.message, name).not.toMatch(/\/tmp|ffmpeg version|0x[0-9a-f]{6}|\bat .*\.ts/);
+      }
+    };
+    for (const container of FORMATS) {
+      const path = join(folder, `seed.${container}`);
+      await convertWithFfmpeg(fixturePath('jfk.wav'), container, path, ['-t', '1']);
+      const original = await readFile(path);
+      const mutants = Array.from({ length: MUTANTS_A_FORMAT }, () => mutate(original, random)).entries();
+      // Two lanes share one iterator, as two requests would share the machine.
+      const lane = async () => {
+        for (const [index, mutant] of mutants)
+          await examine(mutant, `mutant ${index} of ${container}, seed ${SEED}`);
+      };
+      await Promise.all([lane(), lane()]);
+    }
+    expect(tally.decoded).toBeGreaterThan(0);
+    expect(tally.refused).toBeGreaterThan(0);
+    expect(await leftOverProcesses()).toEqual([]);
+    expect((await readdir(folder)).filter((name) => name.startsWith('job-'))).toEqual([]);
+  });
+});
+
+/** One of: flipped bits, a burst, a cut, a piece moved, a piece twice, a length field set to something wild. */
+function mutate(original: Buffer, random: () => number): Buffer {
+  const below = (limit: number) => Math.floor(random() * limit);
+  const bytes = Buffer.from(original);
+  // Half of the damage is done to the headers, where it matters most.
+  const place = () => below(random() < 0.5 ? Math.min(256, bytes.length) : bytes.length);
+  switch (below(6)) {
+    case 0:
+      for (let flips = 1 + below(20); flips > 0; flips -= 1) {
+        const at = place();
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << below(8));
+      }
+      return bytes;
+    case 1: {
+      const at = place();
+      return bytes.fill(below(256), at, at + 1 + below(64));
+    }
+    case 2:
+      return bytes.subarray(0, place());
+    case 3: {
+      const [from, to] = [place(), place()];
+      return Buffer.concat([
+        bytes.subarray(0, to),
+        bytes.subarray(from, from + below(2_000)),
+        bytes.subarray(to),
+      ]);
+    }
+    case 4: {
+      const at = place();
+      return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + below(500))]);
+    }
+    default: {
+      const values = [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff];
+      const at = Math.min(place(), Math.max(0, bytes.length - 4));
+      const value = values[below(values.length)] ?? 0;
+      if (random() < 0.5) bytes.writeUInt32LE(value, at);
+      else bytes.writeUInt32BE(value, at);
+      return bytes;
+    }
+  }
+}
