@@ -6,65 +6,130 @@ import { z } from 'zod';
 import { ConfigError } from './errors.ts';
 
 const MIB = 1024 * 1024;
-const integer = (minimum: number, maximum: number) => z.coerce.number().int().min(minimum).max(maximum);
-const seconds = (minimum: number, maximum: number) => z.coerce.number().min(minimum).max(maximum);
+
+/** Text from a flag or the environment as a number; what is no plain decimal number stays text and is refused with its name. */
+function asNumber(value: unknown): unknown {
+  return typeof value === 'string' && /^[+-]?\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : value;
+}
+
+const integer = (minimum: number, maximum: number) =>
+  z.preprocess(asNumber, z.number().int().min(minimum).max(maximum));
+const seconds = (minimum: number, maximum: number) =>
+  z.preprocess(asNumber, z.number().min(minimum).max(maximum));
+
+/** Comma separated text, or a list in the file. */
 const commaList = z.preprocess(
   (value) => (typeof value === 'string' ? value.split(',') : value),
-  z.array(z.coerce.string()).transform((items) => items.map((item) => item.trim()).filter((item) => item !== '')),
+  z
+    .array(z.coerce.string())
+    .transform((items) => items.map((item) => item.trim()).filter((item) => item !== '')),
 );
+
+const WORDS_FOR_TRUE = ['1', 'true', 'yes', 'on'];
+const WORDS_FOR_FALSE = ['0', 'false', 'no', 'off'];
 const flag = z.preprocess((value) => {
   if (typeof value !== 'string') return value;
   const text = value.trim().toLowerCase();
-  return ['1', 'true', 'yes', 'on'].includes(text) || (['0', 'false', 'no', 'off', ''].includes(text) ? false : value);
+  return WORDS_FOR_TRUE.includes(text) || (WORDS_FOR_FALSE.includes(text) ? false : value);
 }, z.boolean());
 
+const aliasSide = z.string().trim().min(1, 'expected alias=model pairs, comma separated');
+
 /** Model aliases: `whisper-1=moonshine-tiny,dictation=moonshine-tiny`, or a map in the file. */
-const aliases = z.preprocess((value) => {
-  if (typeof value !== 'string') return value;
-  return Object.fromEntries(
-    value
-      .split(',')
-      .filter((pair) => pair.trim() !== '')
-      .map((pair) => pair.split('=').map((side) => side.trim())),
-  );
-}, z.record(z.string().min(1), z.string().min(1)));
+const aliases = z.preprocess(
+  (value) => {
+    if (typeof value !== 'string') return value;
+    const pairs = value.split(',').filter((pair) => pair.trim() !== '');
+    return Object.fromEntries(pairs.map((pair) => splitAtFirst(pair, '=')));
+  },
+  z.record(aliasSide, aliasSide),
+);
+
+function splitAtFirst(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text.trim(), ''] : [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+}
+
+/**
+ * What a profile sets where nothing else does. `openai` has the limits of OpenAI's own service: the whole body, boundaries
+ * included, may have 26,214,400 bytes, and `model` must be given.
+ */
+const PROFILES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  stenographer: {},
+  openai: { maxUploadBytes: 26_214_400, strictModel: true },
+};
 
 /**
  * Every setting: unit in the name, default, range. The environment name is `STENO_` + the name in capitals (`maxUploadBytes` ->
  * `STENO_MAX_UPLOAD_BYTES`), the flag is the same in kebab-case (`--max-upload-bytes`), the file has the name itself.
  */
 export const configSchema = z.strictObject({
+  profile: z
+    .enum(['stenographer', 'openai'])
+    .default('stenographer')
+    .describe(
+      "Set of defaults; `openai` takes OpenAI's own limits: 26,214,400 bytes a request, `model` required.",
+    ),
   host: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
   port: integer(0, 65_535).default(8080).describe('Port to listen on; 0 takes a free one.'),
-  apiKeys: commaList.default([]).describe('API keys, comma separated. With none the server answers only on loopback.'),
+  apiKeys: commaList
+    .default([])
+    .describe(
+      'API keys. With none the server answers only on loopback. A flag is visible to other users of the machine.',
+    ),
   apiKeysFile: z.string().optional().describe('File with one API key a line; # starts a comment.'),
-  allowNoKeys: flag.default(false).describe('Serve other addresses than loopback although no key is configured.'),
-  dataDir: z.string().min(1).default(join(tmpdir(), 'stenographer')).describe('Folder for uploads in progress and caches.'),
-  maxUploadBytes: integer(1024, 2 ** 40).default(512 * MIB).describe('Largest request body in bytes.'),
-  maxAudioSeconds: seconds(1, 86_400).default(4 * 3600).describe('Longest recording in seconds, counted while decoding.'),
-  uploadIdleSeconds: seconds(1, 3600).default(30).describe('An upload that sends nothing for so long is refused.'),
+  allowNoKeys: flag
+    .default(false)
+    .describe('Serve other addresses than loopback although no key is configured.'),
+  dataDir: z
+    .string()
+    .min(1)
+    .default(join(tmpdir(), 'stenographer'))
+    .describe('Folder for uploads in progress and caches.'),
+  maxUploadBytes: integer(1024, 2 ** 40)
+    .default(512 * MIB)
+    .describe('Largest request body in bytes.'),
+  maxAudioSeconds: seconds(1, 86_400)
+    .default(4 * 3600)
+    .describe('Longest recording in seconds, counted while decoding.'),
+  uploadIdleSeconds: seconds(1, 3600)
+    .default(30)
+    .describe('An upload that sends nothing for so long is refused.'),
   engineProcesses: integer(1, 256)
     .default(availableParallelism())
     .describe('Inference processes, one thread each; default one a core.'),
   engineTimeoutSeconds: seconds(1, 3600)
     .default(60)
-    .describe('An inference process that answers nothing for so long while it has work is killed and replaced.'),
-  maxQueue: integer(1, 100_000).default(32).describe('Requests that may wait or run at once; more are answered 503.'),
-  maxQueueSeconds: seconds(1, 3600).default(60).describe('A request that waits longer than this for its turn is answered 503.'),
-  graceSeconds: seconds(0, 3600).default(30).describe('After SIGTERM running requests get so long to finish.'),
+    .describe(
+      'An inference process that answers nothing for so long while it has work is killed and replaced.',
+    ),
+  maxQueue: integer(1, 100_000)
+    .default(32)
+    .describe('Requests that may wait or run at once; more are answered 503.'),
+  maxQueueSeconds: seconds(1, 3600)
+    .default(60)
+    .describe('A request that waits longer than this for its turn is answered 503.'),
+  graceSeconds: seconds(0, 3600)
+    .default(30)
+    .describe('After SIGTERM running requests get so long to finish.'),
   ffmpeg: z.string().min(1).default('ffmpeg').describe('The ffmpeg program: a name on PATH or a path.'),
-  modelsDir: z.string().optional().describe('Folder with the bundled model files; default the one in the package.'),
+  modelsDir: z
+    .string()
+    .optional()
+    .describe('Folder with the bundled model files; default the one in the package.'),
   aliases: aliases.default({}).describe('Further model names: alias=model, comma separated.'),
   defaultModel: z.string().min(1).default('whisper-1').describe('Model of requests that name none.'),
   strictModel: flag.default(false).describe('Refuse requests without a model field, as OpenAI does.'),
   docs: flag.default(true).describe('Serve the documentation page at /docs.'),
-  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info').describe('Log level.'),
+  logLevel: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('Log level.'),
 });
 
 export type Config = Readonly<z.infer<typeof configSchema>>;
 export type Setting = keyof Config;
 
-/** Profile of limits: `openai` measures the whole body against OpenAI's own 26,214,400 bytes. */
 export const SETTINGS = Object.keys(configSchema.shape) as readonly Setting[];
 
 export function environmentName(setting: Setting): string {
@@ -83,27 +148,48 @@ export interface ConfigSources {
   readonly file?: string | undefined;
 }
 
-/** Flags over environment over file over defaults, checked and frozen. Throws ConfigError naming the setting and its source. */
+/**
+ * Flags over environment over file over the profile over defaults, checked and frozen. Absent, null and (in the environment)
+ * empty values count as not given. Throws ConfigError naming the setting and its source.
+ */
 export function loadConfig(sources: ConfigSources): Config {
   const environment = sources.environment ?? {};
-  const file = sources.file ?? environment['STENO_CONFIG'];
-  const fromFile = file === undefined ? {} : readConfigFile(file);
+  const file = sources.file ?? nonEmpty(environment.STENO_CONFIG);
+  const fromFile = file === undefined ? {} : given(readConfigFile(file));
   const fromEnvironment = readEnvironment(environment);
-  const fromFlags = Object.fromEntries(Object.entries(sources.flags ?? {}).filter(([, value]) => value !== undefined));
-  const parsed = configSchema.safeParse({ ...fromFile, ...fromEnvironment, ...fromFlags });
-  if (!parsed.success) throw new ConfigError(describeIssues(parsed.error, { fromEnvironment, fromFlags, file }));
+  const fromFlags = given(sources.flags ?? {});
+  const explicit: Record<string, unknown> = { ...fromFile, ...fromEnvironment, ...fromFlags };
+  const parsed = configSchema.safeParse({ ...profileDefaults(explicit.profile), ...explicit });
+  if (!parsed.success)
+    throw new ConfigError(describeIssues(parsed.error, { fromEnvironment, fromFlags, file }));
   return Object.freeze(parsed.data);
+}
+
+function profileDefaults(profile: unknown): Readonly<Record<string, unknown>> {
+  return typeof profile === 'string' && Object.hasOwn(PROFILES, profile) ? (PROFILES[profile] ?? {}) : {};
+}
+
+function given(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== undefined && value !== null),
+  );
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === undefined || text.trim() === '' ? undefined : text;
 }
 
 function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const known = new Map(SETTINGS.map((setting) => [environmentName(setting), setting]));
   const values: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {
-    if (!name.startsWith('STENO_') || name === 'STENO_CONFIG' || value === undefined) continue;
+    if (!name.startsWith('STENO_') || name === 'STENO_CONFIG' || nonEmpty(value) === undefined) continue;
     const setting = known.get(name);
     if (setting === undefined)
-      throw new ConfigError(`${name} is not a setting. Known: ${[...known.keys(), 'STENO_CONFIG'].join(', ')}.`);
-    values[setting] = value;
+      throw new ConfigError(
+        `${name} is not a setting. Known: ${[...known.keys(), 'STENO_CONFIG'].join(', ')}.`,
+      );
+    values[setting] = value ?? '';
   }
   return values;
 }

@@ -8,7 +8,13 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: stdSerializers.err },
-    redact: ['req.headers.authorization', 'req.headers["api-key"]', '*.authorization', '*.apiKey', '*.apiKeys'],
+    redact: [
+      'req.headers.authorization',
+      'req.headers["api-key"]',
+      '*.authorization',
+      '*.apiKey',
+      '*.apiKeys',
+    ],
   };
   return destination === undefined ? pino(options) : pino(options, destination);
 }

@@ -10,7 +10,8 @@ const FACTORIES: Readonly<Record<string, () => Promise<EngineFactory>>> = {
 /** Throws when no engine has that name. */
 export async function createEngine(name: string, modelDirectory: string): Promise<Engine> {
   const load = FACTORIES[name];
-  if (load === undefined) throw new Error(`expected an engine of ${Object.keys(FACTORIES).join(', ')}, got ${name}`);
+  if (load === undefined)
+    throw new Error(`expected an engine of ${Object.keys(FACTORIES).join(', ')}, got ${name}`);
   const factory = await load();
   return factory(modelDirectory);
 }

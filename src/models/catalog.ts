@@ -56,7 +56,9 @@ export function createModelRegistry(
   for (const [alias, target] of Object.entries(configuredAliases)) {
     const model = ids.get(target);
     if (model === undefined)
-      throw new ConfigError(`The alias ${alias} names the model ${target}, which is none of ${[...ids.keys()].join(', ')}.`);
+      throw new ConfigError(
+        `The alias ${alias} names the model ${target}, which is none of ${[...ids.keys()].join(', ')}.`,
+      );
     names.set(alias, model);
   }
   return {

@@ -14,7 +14,10 @@ export interface KeyRing {
 
 /** Holds SHA-256 digests only; comparison runs over all of them in constant time. */
 export function createKeyRing(keys: readonly string[]): KeyRing {
-  const digests = [...new Set(keys)].map((key) => ({ digest: sha256(key), id: `key_${sha256(key).toString('hex').slice(0, 12)}` }));
+  const digests = [...new Set(keys)].map((key) => ({
+    digest: sha256(key),
+    id: `key_${sha256(key).toString('hex').slice(0, 12)}`,
+  }));
   return {
     required: digests.length > 0,
     authenticate(key) {

@@ -15,7 +15,7 @@ interface Started extends RunningCli {
 
 beforeAll(() => {
   buildCli();
-  writeFileSync(longRecording, repeatWav(readFileSync(JFK), 40));
+  writeFileSync(longRecording, repeatWav(readFileSync(JFK), 20));
 });
 afterAll(() => {
   for (const { child } of running) if (child.exitCode === null) child.kill('SIGKILL');
@@ -79,7 +79,7 @@ describe('steno serve on SIGTERM', () => {
   });
 
   it('finishes the running request, refuses new ones and ends with 0', async () => {
-    const { cli, url } = await serve();
+    const { cli, url } = await serve('--grace-seconds', '300');
     const { answer } = await sendLongRecording({ cli, url });
     cli.child.kill('SIGTERM');
     await vi.waitFor(async () => expect(await statusOf(`${url}/readyz`)).not.toBe(200), {

@@ -33,7 +33,7 @@ export interface AttemptOptions {
 }
 
 /**
- * Chosen by `bench/accuracy/chunking.ts` on the shared sets (table in docs/decisions/0003): close to the speech and then true
+ * Chosen by `bench/accuracy/chunking.ts` on the shared sets (table in docs/decisions/0005): close to the speech and then true
  * silence is the best single way; the recording's own sound and nothing added is right where that is unsure.
  */
 export const DEFAULT_ATTEMPTS: AttemptOptions = {

@@ -61,7 +61,7 @@ export async function openStockGraphs(modelDir: string): Promise<MoonshineGraphs
   return {
     async encode(samples) {
       const outputs = await encoder.run({ input_values: float32Tensor(samples, [1, samples.length]) });
-      const hiddenStates = outputs['last_hidden_state'];
+      const hiddenStates = outputs.last_hidden_state;
       if (hiddenStates === undefined) throw new Error('the encoder gave no hidden states');
       return {
         length: 0,
