@@ -26,7 +26,7 @@ export interface ChunkingOptions extends SpeechSegmenterOptions {
 
 const SECOND = 16_000 / FRAME_SAMPLES;
 
-/** Chosen by `bench/accuracy/chunking.ts` on the shared English sets; docs/decisions/0003 has the table. */
+/** Chosen by `bench/accuracy/chunking.ts` on the shared English sets; docs/decisions/0005 has the table. */
 export const DEFAULT_CHUNKING: ChunkingOptions = {
   startThreshold: 0.5,
   endThreshold: 0.35,
