@@ -28,7 +28,15 @@ export type ErrorCode =
   | 'timeout'
   | 'storage_full'
   | 'invalid_config'
-  | 'aborted';
+  | 'aborted'
+  | 'unsupported_value'
+  | 'unsupported_content_encoding'
+  | 'invalid_request'
+  | 'forbidden_host'
+  | 'forbidden_origin'
+  | 'upload_timeout'
+  | 'not_ready'
+  | 'internal_error';
 
 export interface ErrorDetails {
   /** The request field at fault, as the client spelled it. */
@@ -129,9 +137,13 @@ export class FfmpegRequiredError extends StenographerError {
 
 export class QueueFullError extends StenographerError {
   constructor(limit: number) {
-    super('queue_full', `The server already has ${limit} requests waiting (STENO_MAX_QUEUE). Try again shortly.`, {
-      retryAfterSecond: 2,
-    });
+    super(
+      'queue_full',
+      `The server already has ${limit} requests waiting (STENO_MAX_QUEUE). Try again shortly.`,
+      {
+        retryAfterSecond: 2,
+      },
+    );
   }
 }
 

@@ -34,7 +34,7 @@ export const DEFAULT_CHUNKING: ChunkingOptions = {
   minimumSpeechFrames: 8,
   sureThreshold: 0.8,
   longestFrames: Math.round(12 * SECOND),
-  pauseFrames: Math.round(0.6 * SECOND),
+  pauseFrames: SECOND,
   shortestFrames: Math.round(6 * SECOND),
   longPauseFrames: Math.round(1.5 * SECOND),
   paddingSamples: 4800,

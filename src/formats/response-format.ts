@@ -1,0 +1,43 @@
+import type { Transcript } from '../transcript.ts';
+import { renderJson } from './json.ts';
+import { renderSrt } from './srt.ts';
+import { renderText } from './text.ts';
+import { renderVerboseJson, type VerboseJsonOptions } from './verbose-json.ts';
+import { renderVtt } from './vtt.ts';
+
+/** Names a request may give as `response_format`. */
+export const RESPONSE_FORMATS = ['json', 'text', 'srt', 'verbose_json', 'vtt'] as const;
+
+export type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
+
+interface FormatRow {
+  readonly contentType: string;
+  readonly render: (transcript: Transcript, options: VerboseJsonOptions) => string;
+}
+
+// Clients tell text from JSON by these types alone: vtt and srt go out as text/plain, JSON without a charset.
+const PLAIN = 'text/plain; charset=utf-8';
+const JSON_TYPE = 'application/json';
+
+const FORMATS: Readonly<Record<ResponseFormat, FormatRow>> = {
+  json: { contentType: JSON_TYPE, render: renderJson },
+  text: { contentType: PLAIN, render: renderText },
+  srt: { contentType: PLAIN, render: renderSrt },
+  verbose_json: { contentType: JSON_TYPE, render: renderVerboseJson },
+  vtt: { contentType: PLAIN, render: renderVtt },
+};
+
+export interface RenderedTranscript {
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** A transcript as the bytes of one response format. Granularities matter to verbose_json only; default segments. */
+export function renderTranscript(
+  transcript: Transcript,
+  format: ResponseFormat,
+  options: VerboseJsonOptions = { granularities: ['segment'] },
+): RenderedTranscript {
+  const { contentType, render } = FORMATS[format];
+  return { contentType, body: render(transcript, options) };
+}

@@ -1,0 +1,113 @@
+import type { IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import type { AudioSource } from '../audio/audio.ts';
+import { AbortedError, StenographerError } from '../errors.ts';
+import { MultipartParser } from './multipart-parser.ts';
+import { UploadCollector } from './upload-collector.ts';
+import { watchPace } from './upload-pace.ts';
+
+/** One text field, as it was sent. */
+export interface FormField {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface Upload {
+  /** In the order sent; duplicates are kept. */
+  readonly fields: readonly FormField[];
+  /** The part named `file`, whole, on disk. */
+  readonly file: AudioSource | undefined;
+}
+
+export interface UploadOptions {
+  readonly boundary: string;
+  /** Existing folder that receives the file; removing it is the caller's work. */
+  readonly folder: string;
+  /** Largest request body, all parts and boundaries counted. */
+  readonly maximumBytes: number;
+  /** An upload that sends nothing for so long is refused. */
+  readonly idleSeconds: number;
+}
+
+/**
+ * Reads a multipart body to its end: the part `file` to disk, text fields to memory. Parts may come in any order. Memory stays
+ * bounded because the socket waits for the disk. Throws for a form that is malformed, too large, too slow, or whose client left; the
+ * rest of the body is then unread.
+ */
+export function receiveUpload(body: IncomingMessage, options: UploadOptions): Promise<Upload> {
+  return new Promise((resolve, reject) => {
+    const collector = new UploadCollector(join(options.folder, 'upload'), {
+      onDrain,
+      onError: fail,
+    });
+    const parser = new MultipartParser(options.boundary, collector);
+    const watch = watchPace(options.idleSeconds, fail);
+    let receivedBytes = 0;
+    let ended = false;
+    let failed = false;
+
+    body.on('data', onData).on('end', onEnd).on('close', onGone).on('error', onGone);
+    if (body.destroyed && !body.readableEnded) onGone();
+
+    function onData(chunk: Buffer): void {
+      receivedBytes += chunk.length;
+      watch.received(chunk.length);
+      try {
+        if (receivedBytes > options.maximumBytes) throw tooLarge(options.maximumBytes, receivedBytes);
+        parser.write(chunk);
+        if (!collector.full) return;
+        watch.hold();
+        body.pause();
+      } catch (error) {
+        fail(error);
+      }
+    }
+
+    function onDrain(): void {
+      watch.goOn();
+      body.resume();
+    }
+
+    function onEnd(): void {
+      ended = true;
+      watch.stop();
+      try {
+        parser.finish();
+        collector.finish().then((upload) => {
+          release();
+          resolve(upload);
+        }, fail);
+      } catch (error) {
+        fail(error);
+      }
+    }
+
+    function onGone(): void {
+      if (!ended) fail(new AbortedError());
+    }
+
+    function fail(error: unknown): void {
+      // The first cause counts: ending the writer makes errors of its own.
+      if (failed) return;
+      failed = true;
+      release();
+      body.pause();
+      void collector.destroy().then(() => reject(error));
+    }
+
+    function release(): void {
+      watch.stop();
+      body.off('data', onData).off('end', onEnd).off('close', onGone).off('error', onGone);
+      // Whoever drains the rest later must not be hit by the socket's end as an uncaught error.
+      body.on('error', () => {});
+    }
+  });
+}
+
+export function tooLarge(maximumBytes: number, receivedBytes: number): StenographerError {
+  return new StenographerError(
+    'file_too_large',
+    `The request body is larger than ${maximumBytes} bytes, the limit set by STENO_MAX_UPLOAD_BYTES (${receivedBytes} bytes came or were announced).`,
+    { param: 'file' },
+  );
+}

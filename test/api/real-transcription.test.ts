@@ -1,0 +1,237 @@
+import { createReadStream } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import OpenAI, { toFile } from 'openai';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CONTAINERS, convertWithFfmpeg, fixturePath, silence, wavBytes } from '../support/audio-fixtures.ts';
+import { expectEnvelope, type FormRequest, filePart, postForm } from '../support/multipart.ts';
+import { startTestServer, type TestServer } from '../support/test-server.ts';
+
+/** Kennedy's sentence in test/fixtures/audio/jfk.wav, 11 s. */
+const SENTENCE =
+  'and so my fellow americans ask not what your country can do for you ask what you can do for your country';
+const SPEECH = fixturePath('jfk.wav');
+const EASY_SENTENCE = 'the middle ages brought calligraphy to perfection and it was natural therefore';
+const EASY_SPEECH = fileURLToPath(new URL('fixtures/lj001-0016.wav', import.meta.url));
+
+let server: TestServer;
+let client: OpenAI;
+let speech: Buffer;
+let folder: string;
+
+beforeAll(async () => {
+  server = await startTestServer({ transcriber: 'real', config: { engineProcesses: 1 } });
+  client = new OpenAI({ apiKey: 'unused', baseURL: `${server.url}/v1`, maxRetries: 0 });
+  speech = await readFile(SPEECH);
+  folder = await mkdtemp(join(tmpdir(), 'steno-real-'));
+});
+
+afterAll(async () => {
+  await server.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function words(text: string): string {
+  return text
+    .toLowerCase()
+    .replace(/[^a-z' ]+/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
+async function transcribe(request: FormRequest = {}) {
+  const answer = await postForm(server.url, { file: filePart(speech), ...request });
+  expect({ status: answer.status, text: answer.text }).toMatchObject({ status: 200 });
+  return answer;
+}
+
+async function transcribeJson(request: FormRequest = {}) {
+  return JSON.parse((await transcribe(request)).text) as Record<string, unknown> & { text: string };
+}
+
+describe('real speech', () => {
+  it('C01 C02 json', async () => {
+    const body = await transcribeJson({ fields: { model: 'whisper-1' } });
+    expect(words(body.text)).toBe(SENTENCE);
+    expect(body.text).toBe(body.text.trim());
+    expect(body.usage).toEqual({ type: 'duration', seconds: 11 });
+    expect(await transcribeJson({ fields: { model: 'whisper-1', response_format: 'json' } })).toEqual(body);
+  });
+
+  it('C03 text', async () => {
+    const answer = await transcribe({ fields: { response_format: 'text' } });
+    expect(answer.headers.get('content-type')).toMatch(/^text\/plain/);
+    expect(answer.text).toMatch(/[^\n]\n$/);
+    expect(words(answer.text)).toBe(SENTENCE);
+  });
+
+  it('C04 C05 C06 srt and vtt', async () => {
+    const srt = (await transcribe({ fields: { response_format: 'srt' } })).text;
+    const vtt = (await transcribe({ fields: { response_format: 'vtt' } })).text;
+    expect(srt).toMatch(/^1\n\d\d:\d\d:\d\d,\d{3} --> \d\d:\d\d:\d\d,\d{3}\n/);
+    expect(srt).toMatch(/[^\n]\n\n\n$/);
+    expect(vtt).toMatch(/^WEBVTT\n\n\d\d:\d\d:\d\d\.\d{3} --> /);
+    expect(vtt).toMatch(/[^\n]\n\n$/);
+    const cues = srt
+      .slice(0, -1)
+      .replaceAll(/^\d+\n/gm, '')
+      .replaceAll(/(\d\d),(\d{3})/g, '$1.$2');
+    expect(vtt).toBe(`WEBVTT\n\n${cues}`);
+  });
+
+  it('C07 C09 C15 C17 verbose_json', async () => {
+    const body = await transcribeJson({
+      fields: { response_format: 'verbose_json', 'timestamp_granularities[]': 'segment' },
+    });
+    expect(Object.keys(body)).toEqual(['task', 'language', 'duration', 'text', 'segments', 'usage']);
+    expect(body).toMatchObject({ task: 'transcribe', language: 'english' });
+    expect(body.duration).toBeCloseTo(11, 2);
+    const segments = body.segments as {
+      id: number;
+      start: number;
+      end: number;
+      seek: number;
+      text: string;
+    }[];
+    expect(segments.map(({ id }) => id)).toEqual([...segments.keys()]);
+    expect(segments.map(({ text }) => text.trim()).join(' ')).toBe(body.text);
+    let earliest = 0;
+    for (const segment of segments) {
+      expect(Object.keys(segment)).toHaveLength(10);
+      for (const [key, value] of Object.entries(segment))
+        if (key !== 'text' && key !== 'tokens') expect(value, key).toBeTypeOf('number');
+      expect(segment.start).toBeGreaterThanOrEqual(earliest);
+      expect(segment.end).toBeGreaterThan(segment.start);
+      expect(segment.seek / 100).toBeLessThanOrEqual(segment.start + 0.005);
+      expect(segment.text).toMatch(/^ \S/);
+      earliest = segment.start;
+    }
+  });
+
+  it('C18 C19 silence is an empty text in every format', async () => {
+    const file = filePart(wavBytes({ seconds: 3, generate: silence }));
+    expect(await transcribeJson({ file })).toEqual({ text: '', usage: { type: 'duration', seconds: 3 } });
+    expect((await transcribe({ file, fields: { response_format: 'srt' } })).text).toBe('\n');
+    expect((await transcribe({ file, fields: { response_format: 'vtt' } })).text).toBe('WEBVTT\n\n');
+  });
+
+  it('C20 language=en', async () => {
+    const body = await transcribeJson({ fields: { language: 'en', response_format: 'verbose_json' } });
+    expect(body.language).toBe('english');
+    expect(words(body.text)).toBe(SENTENCE);
+  });
+
+  it('C21 language=de with the English model', async () => {
+    const answer = await postForm(server.url, { file: filePart(speech), fields: { language: 'de' } });
+    expectEnvelope(answer, { status: 400, param: 'language', code: 'unsupported_language' });
+  });
+
+  it('C25 C26 prompt and temperature are accepted', async () => {
+    for (const fields of [
+      { prompt: '' },
+      { prompt: 'A speech.' },
+      { temperature: '0' },
+      { temperature: '0.5' },
+      { temperature: '1' },
+    ])
+      await transcribe({ fields });
+  });
+});
+
+describe('files that are no speech', () => {
+  const junk = Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 2654435761) >>> 24));
+
+  it('C35 C36 junk under a known and an unknown name', async () => {
+    for (const name of ['a.mp3', 'a.xyz']) {
+      const answer = await postForm(server.url, { file: filePart(junk, name) });
+      expectEnvelope(answer, { status: 400, param: 'file' });
+    }
+  });
+
+  it('C39 no bytes at all, and a WAV of no samples', async () => {
+    for (const bytes of [Buffer.alloc(0), wavBytes({ seconds: 0, generate: silence })])
+      expectEnvelope(await postForm(server.url, { file: filePart(bytes) }), { status: 400, param: 'file' });
+  });
+
+  it('C40 50 ms of audio', async () => {
+    const answer = await postForm(server.url, {
+      file: filePart(wavBytes({ seconds: 0.05, generate: silence })),
+    });
+    expectEnvelope(answer, { status: 400, param: 'file', code: 'audio_too_short' });
+  });
+});
+
+describe('content decides, not the name', () => {
+  it('C37 C38 speech called audio.bin, x.mp3, and nothing', async () => {
+    for (const name of ['audio.bin', 'x.mp3', '', 'mp3'])
+      expect(words((await transcribeJson({ file: filePart(speech, name) })).text)).toBe(SENTENCE);
+  });
+
+  it('C58 opus in webm under a type with parameters', async () => {
+    const path = join(folder, 'browser.webm');
+    await convertWithFfmpeg(SPEECH, 'webm', path);
+    const file = filePart(await readFile(path), 'recording.webm', 'audio/webm; codecs=opus');
+    expect(words((await transcribeJson({ file })).text)).toBe(SENTENCE);
+  });
+
+  /** An easy sentence: the test is about containers, not about how the model copes with what lossy codecs add. */
+  it.each(CONTAINERS)('C59 %s', async (container) => {
+    const path = join(folder, `clip.${container}`);
+    await convertWithFfmpeg(EASY_SPEECH, container, path);
+    const file = filePart(await readFile(path), `clip.${container}`);
+    expect(words((await transcribeJson({ file })).text)).toBe(EASY_SENTENCE);
+  });
+});
+
+describe('the openai package with real speech', () => {
+  it('C60 a file stream, and a buffer, give the text of C01', async () => {
+    const { text } = await transcribeJson();
+    const streamed = await client.audio.transcriptions.create({
+      file: createReadStream(SPEECH),
+      model: 'whisper-1',
+    });
+    const buffered = await client.audio.transcriptions.create({
+      file: await toFile(speech, 'a.wav'),
+      model: 'moonshine-tiny',
+    });
+    expect(streamed.text).toBe(text);
+    expect(buffered.text).toBe(text);
+  });
+
+  it('C62 streamed deltas join to the same text', async () => {
+    const { text } = await transcribeJson();
+    const stream = await client.audio.transcriptions.create({
+      file: await toFile(speech, 'a.wav'),
+      model: 'whisper-1',
+      stream: true,
+    });
+    let joined = '';
+    for await (const event of stream) if (event.type === 'transcript.text.delta') joined += event.delta;
+    expect(joined).toBe(text);
+  });
+});
+
+describe('real concurrency', () => {
+  it('C80 ten at once: every answer is that of its own file', async () => {
+    const quiet = filePart(wavBytes({ seconds: 2, generate: silence }));
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, (_, index) =>
+        transcribeJson({ file: index % 2 === 0 ? filePart(speech) : quiet }),
+      ),
+    );
+    for (const [index, { text }] of answers.entries())
+      expect(words(text)).toBe(index % 2 === 0 ? SENTENCE : '');
+  });
+
+  it('C81 usage.seconds is rounded up', async () => {
+    for (const [seconds, expected] of [
+      [1.7, 2],
+      [8.47, 9],
+    ] as const) {
+      const body = await transcribeJson({ file: filePart(wavBytes({ seconds, generate: silence })) });
+      expect(body.usage).toEqual({ type: 'duration', seconds: expected });
+    }
+  });
+});
