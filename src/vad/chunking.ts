@@ -31,12 +31,12 @@ export const DEFAULT_CHUNKING: ChunkingOptions = {
   startThreshold: 0.5,
   endThreshold: 0.35,
   minimumSilenceFrames: 4,
-  minimumSpeechFrames: 8,
+  minimumSpeechFrames: 4,
   sureThreshold: 0.8,
   longestFrames: Math.round(12 * SECOND),
   pauseFrames: SECOND,
   shortestFrames: Math.round(6 * SECOND),
-  longPauseFrames: Math.round(1.5 * SECOND),
+  longPauseFrames: Math.round(2 * SECOND),
   paddingSamples: 4800,
 };
 
