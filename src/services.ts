@@ -66,11 +66,13 @@ export async function createServices(config: Config, options: CreateServicesOpti
   reportFfmpeg(logger, ffmpeg);
   const scheduler = new Scheduler({
     setup: {
+      cacheDirectory: join(config.dataDir, 'graphs'),
       vadPath: join(modelsDir, CATALOG.vad.files[0]?.name ?? ''),
       models: CATALOG.models.map(({ id, engine }) => ({ id, engine, directory: join(modelsDir, id) })),
     },
     processes: config.engineProcesses,
     timeoutMs: config.engineTimeoutSeconds * 1000,
+    onBuild: (name) => logger.info({ name }, 'first start: building a graph from the model, once'),
     onProcessLost: (event) => logger.error(event, 'an inference process ended and is replaced'),
   });
   const transcriber = createLocalTranscriber({

@@ -1,8 +1,9 @@
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type AttemptOptions, DEFAULT_ATTEMPTS } from '../../src/engines/moonshine/attempts.ts';
 import { MoonshineEngine } from '../../src/engines/moonshine/engine.ts';
-import { openStockGraphs } from '../../src/engines/moonshine/graphs.ts';
+import { MoonshineModel } from '../../src/engines/moonshine/model.ts';
 import {
   type ChunkingOptions,
   DEFAULT_CHUNKING,
@@ -32,6 +33,7 @@ interface PreparedClip extends Clip {
 }
 
 const MODELS = join(REPOSITORY_ROOT, 'models', 'bundled');
+const CACHE = join(tmpdir(), 'stenographer', 'graphs');
 
 await main();
 
@@ -41,10 +43,13 @@ async function main(): Promise<void> {
     allowPositionals: true,
   });
   const clips = await prepare(values.sets?.split(',') ?? ENGLISH_SETS);
-  const graphs = await openStockGraphs(join(MODELS, 'moonshine-tiny'));
+  const model = await MoonshineModel.open({
+    modelDirectory: join(MODELS, 'moonshine-tiny'),
+    cacheDirectory: CACHE,
+  });
   for (const text of positionals.length === 0 ? ['{}'] : positionals) {
     const variant = JSON.parse(text) as Variant;
-    const engine = new MoonshineEngine(graphs, { ...DEFAULT_ATTEMPTS, ...variant });
+    const engine = new MoonshineEngine(model, { ...DEFAULT_ATTEMPTS, ...variant });
     let total = NO_ERRORS;
     const bySet = new Map<string, typeof total>();
     for (const clip of clips) {
@@ -58,11 +63,14 @@ async function main(): Promise<void> {
       `${text}: ${percent(wordErrorRate(total))} % (${errorCount(total)} of ${total.referenceWords}); ${sets.join(', ')}`,
     );
   }
-  await graphs.close();
+  await model.close();
 }
 
 async function prepare(sets: readonly string[]): Promise<PreparedClip[]> {
-  const detector = await openSileroDetector(join(MODELS, 'silero_vad_v5.onnx'));
+  const detector = await openSileroDetector({
+    modelFile: join(MODELS, 'silero_vad_v5.onnx'),
+    cacheDirectory: CACHE,
+  });
   const prepared: PreparedClip[] = [];
   for (const clip of readEnglishClips(sets)) {
     const samples = await decodeToSamples(clip.path);

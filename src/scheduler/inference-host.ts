@@ -17,6 +17,8 @@ export interface InferenceHostOptions {
   readonly entry?: string | undefined;
   /** A process is up and its models are loaded. */
   readonly onReady: (host: InferenceHost) => void;
+  /** The process builds something that later starts find ready. */
+  readonly onBuild: (name: string) => void;
   readonly onResult: (host: InferenceHost, id: number, result: InferenceResult | Error) => void;
   /** The process ended unasked; `lost` are the tasks it held. */
   readonly onLost: (host: InferenceHost, lost: readonly number[], reason: string) => void;
@@ -118,6 +120,10 @@ export class InferenceHost {
         this.#capabilities = message.capabilities;
         this.#watch();
         this.#options.onReady(this);
+        return;
+      case 'building':
+        this.#watch();
+        this.#options.onBuild(message.name);
         return;
       case 'alive':
         this.#watch();

@@ -50,8 +50,11 @@ process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 
 async function setUp(setup: InferenceSetup): Promise<void> {
-  detector = await openSileroDetector(setup.vadPath);
-  for (const model of setup.models) engines.set(model.id, await createEngine(model.engine, model.directory));
+  const onBuild = (name: string): void => send({ type: 'building', name });
+  const { cacheDirectory } = setup;
+  detector = await openSileroDetector({ modelFile: setup.vadPath, cacheDirectory, onBuild });
+  for (const { id, engine, directory } of setup.models)
+    engines.set(id, await createEngine(engine, { modelDirectory: directory, cacheDirectory, onBuild }));
   const capabilities = Object.fromEntries([...engines].map(([id, engine]) => [id, engine.capabilities]));
   send({ type: 'ready', capabilities });
 }

@@ -49,6 +49,8 @@ export type InferenceResult = DetectResult | TranscribeResult;
 /** What the process is told when it starts: which files to load. */
 export interface InferenceSetup {
   readonly vadPath: string;
+  /** Where graphs built from the models' weights are kept. */
+  readonly cacheDirectory: string;
   readonly models: readonly { readonly id: string; readonly engine: string; readonly directory: string }[];
 }
 
@@ -59,6 +61,8 @@ export type ToProcess =
   | { readonly type: 'stop' };
 
 export type FromProcess =
+  /** Something is being built that is kept for the next start. */
+  | { readonly type: 'building'; readonly name: string }
   | { readonly type: 'ready'; readonly capabilities: Readonly<Record<string, Capabilities>> }
   /** The process is at work and not stuck; sent at most once a second. */
   | { readonly type: 'alive' }

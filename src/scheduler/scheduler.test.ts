@@ -21,7 +21,7 @@ async function start(
   options: { processes?: number; timeoutMs?: number; batchSize?: number } = {},
 ): Promise<Scheduler> {
   const scheduler = new Scheduler({
-    setup: { vadPath: String(options.batchSize ?? 1), models: [] },
+    setup: { vadPath: String(options.batchSize ?? 1), cacheDirectory: '', models: [] },
     processes: options.processes ?? 1,
     timeoutMs: options.timeoutMs ?? 20_000,
     entry: SCRIPTED_PROCESS,

@@ -18,6 +18,8 @@ export interface SchedulerOptions {
   readonly timeoutMs: number;
   /** The child's module; tests give a scripted one. */
   readonly entry?: string;
+  /** Told when a process builds something that later starts find ready. */
+  readonly onBuild?: (name: string) => void;
   /** Told of every process that ended unasked. */
   readonly onProcessLost?: (event: { readonly reason: string; readonly lostTasks: number }) => void;
 }
@@ -71,6 +73,7 @@ export class Scheduler {
           timeoutMs: options.timeoutMs,
           entry: options.entry,
           onReady: () => this.#ready(),
+          onBuild: (name) => options.onBuild?.(name),
           onResult: (_host, id, result) => this.#finish(id, result),
           onLost: (_host, lost, reason) => this.#lose(lost, reason),
         }),

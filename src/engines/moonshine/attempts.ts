@@ -24,8 +24,8 @@ export interface AttemptEdges {
 
 export interface AttemptOptions {
   readonly first: AttemptEdges;
-  /** The other way, for answers that are doubted. */
-  readonly second: AttemptEdges;
+  /** Other edges, in turn, for an answer that is doubted. */
+  readonly others: readonly AttemptEdges[];
   /** Below this mean log probability an answer is doubted. */
   readonly doubtfulLogprob: number;
   /** Speech of this length holds at least one word. */
@@ -37,9 +37,12 @@ export interface AttemptOptions {
  * silence is the best single way; the recording's own sound and nothing added is right where that is unsure.
  */
 export const DEFAULT_ATTEMPTS: AttemptOptions = {
-  first: { soundSecond: 0.15, silenceSecond: 0.2 },
-  second: { soundSecond: 0.3, silenceSecond: 0 },
-  doubtfulLogprob: -0.3,
+  first: { soundSecond: 0.2, silenceSecond: 0.3 },
+  others: [
+    { soundSecond: 0.3, silenceSecond: 0 },
+    { soundSecond: 0.15, silenceSecond: 0.2 },
+  ],
+  doubtfulLogprob: -0.25,
   sureSpeechSecond: 0.25,
 };
 
@@ -47,38 +50,30 @@ export const DEFAULT_ATTEMPTS: AttemptOptions = {
  * How to decode a chunk, or to try again after `earlier` answers; undefined when the best of them stands.
  *
  * Moonshine's largest single error is to end at once although somebody speaks, and it hears edges: what lies around the speech
- * changes words. So a doubtful answer gets a second opinion with other edges, and an empty one to sure speech a further try with
- * the end token forbidden at first. A caller who asks for a temperature gets one draw.
+ * changes words. So an empty answer to sure speech is tried again with the end token forbidden at first, and an answer that is
+ * still doubtful gets a second opinion with other edges. A caller who asks for a temperature gets one draw.
  */
 export function nextAttempt(
   chunk: AttemptedChunk,
   earlier: readonly Hypothesis[],
   options: AttemptOptions = DEFAULT_ATTEMPTS,
 ): Attempt | undefined {
-  const { first, second } = options;
-  const greedy = { minimumTokens: 0, temperature: chunk.temperature };
-  const heardNothing = earlier.every((hypothesis) => hypothesis.text === '');
-  const sureOfSpeech = chunk.speechSecond >= options.sureSpeechSecond;
-  switch (earlier.length) {
-    case 0:
-      return { ...first, ...greedy };
-    case 1:
-      if (heardNothing && sureOfSpeech) return { ...first, ...greedy, minimumTokens: 1 };
-      return chunk.temperature === 0 && isDoubtful(earlier, options) ? { ...second, ...greedy } : undefined;
-    case 2:
-      return earlier[0]?.text === '' && isDoubtful(earlier, options) ? { ...second, ...greedy } : undefined;
-    default:
-      return undefined;
+  const { first, others, doubtfulLogprob, sureSpeechSecond } = options;
+  const { temperature } = chunk;
+  if (earlier.length === 0) return { ...first, minimumTokens: 0, temperature };
+  const best = bestHypothesis(earlier);
+  if (best === undefined || best.text === '') {
+    const sureOfSpeech = chunk.speechSecond >= sureSpeechSecond;
+    return sureOfSpeech && earlier.length === 1 ? { ...first, minimumTokens: 1, temperature } : undefined;
   }
+  if (temperature > 0 || best.avgLogprob >= doubtfulLogprob) return undefined;
+  const insisted = earlier[0]?.text === '' ? 1 : 0;
+  const other = others[earlier.length - 1 - insisted];
+  return other === undefined ? undefined : { ...other, minimumTokens: 0, temperature };
 }
 
 /** The most probable answer that says something; else the last. */
 export function bestHypothesis(hypotheses: readonly Hypothesis[]): Hypothesis | undefined {
   const speaking = hypotheses.filter((hypothesis) => hypothesis.text !== '');
   return speaking.sort((a, b) => b.avgLogprob - a.avgLogprob)[0] ?? hypotheses.at(-1);
-}
-
-function isDoubtful(hypotheses: readonly Hypothesis[], options: AttemptOptions): boolean {
-  const best = bestHypothesis(hypotheses);
-  return best !== undefined && best.text !== '' && best.avgLogprob < options.doubtfulLogprob;
 }

@@ -1,4 +1,5 @@
-import { END_TOKEN, isTextToken, START_TOKEN } from './tokenizer.ts';
+import type { NextToken } from './model.ts';
+import { END_TOKEN, isTextToken } from './tokenizer.ts';
 
 /** How one attempt at a chunk is decoded. */
 export interface DecodingOptions {
@@ -13,8 +14,8 @@ export interface DecodingOptions {
 }
 
 /**
- * The tokens of one attempt as they grow. Feed `next` to the decoder, hand what it answers to `accept`, until `finished`.
- * Log probabilities are natural, at temperature 1 and over the whole vocabulary.
+ * The tokens of one attempt as they grow: hand what the decoder answers to `accept`, until `finished`. Log probabilities are
+ * natural, at temperature 1 and over the whole vocabulary.
  */
 export class DecodedSequence {
   readonly tokens: number[] = [];
@@ -22,39 +23,49 @@ export class DecodedSequence {
   /** Log probability of the end token where the sequence ended; undefined when the budget cut it off. */
   endLogprob: number | undefined;
   finished = false;
-  #next = START_TOKEN;
   readonly #options: DecodingOptions;
 
   constructor(options: DecodingOptions) {
     this.#options = options;
   }
 
-  /** The token to feed to the decoder now. */
-  get next(): number {
-    return this.#next;
+  /** Whether the next choice needs the logits of the whole vocabulary: drawing does, and forbidding the end token. */
+  get wantsLogits(): boolean {
+    return this.#options.temperature > 0 || !this.#endAllowed;
   }
 
-  /** Takes [vocabulary] logits and chooses the token that follows. */
-  accept(logits: Float32Array): void {
-    const endAllowed = this.tokens.length >= this.#options.minimumTokens;
-    const token =
-      this.#options.temperature > 0 ? this.#sample(logits, endAllowed) : argmax(logits, endAllowed);
-    const logprob = (logits[token] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits);
+  /** Takes the decoder's answer; returns the token to go on with, or undefined when the sequence has ended. */
+  accept(next: NextToken): number | undefined {
+    const { token, logprob } = this.#choose(next);
     if (token === END_TOKEN) {
       this.endLogprob = logprob;
       this.finished = true;
-      return;
+      return undefined;
     }
     this.tokens.push(token);
     this.logprobs.push(logprob);
-    this.#next = token;
     this.finished = this.tokens.length >= this.#options.budget;
+    return this.finished ? undefined : token;
   }
 
   /** Mean log probability over tokens and the end token, as Whisper's avg_logprob. */
   get averageLogprob(): number {
     const sum = this.logprobs.reduce((total, logprob) => total + logprob, this.endLogprob ?? 0);
     return sum / (this.logprobs.length + (this.endLogprob === undefined ? 0 : 1) || 1);
+  }
+
+  get #endAllowed(): boolean {
+    return this.tokens.length >= this.#options.minimumTokens;
+  }
+
+  #choose({ token, logprob, logits }: NextToken): { token: number; logprob: number } {
+    if (!this.wantsLogits) return { token, logprob };
+    if (logits === undefined) throw new Error('this choice needs the logits');
+    const choice =
+      this.#options.temperature > 0
+        ? this.#sample(logits, this.#endAllowed)
+        : argmax(logits, this.#endAllowed);
+    return { token: choice, logprob: (logits[choice] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits) };
   }
 
   #sample(logits: Float32Array, endAllowed: boolean): number {

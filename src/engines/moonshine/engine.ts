@@ -7,7 +7,7 @@ import {
   nextAttempt,
 } from './attempts.ts';
 import { DecodedSequence } from './decoder.ts';
-import { type MoonshineGraphs, openStockGraphs, type SequenceState } from './graphs.ts';
+import { type DecoderBatch, MoonshineModel, type MoonshineModelOptions } from './model.ts';
 import { decodeTokens } from './tokenizer.ts';
 
 const SAMPLE_RATE = 16_000;
@@ -19,7 +19,7 @@ const CAPABILITIES: Capabilities = {
   temperature: true,
   translate: false,
   words: false,
-  batchSize: 4,
+  batchSize: 8,
 };
 
 /**
@@ -29,38 +29,37 @@ const CAPABILITIES: Capabilities = {
 const TOKENS_PER_SECOND = 9;
 const FEWEST_TOKENS = 12;
 
-/** Shortest input in samples that leaves the encoder one frame: (895 - 127) / 64 + 1 = 13 -> 3 -> 1. */
-const SHORTEST_INPUT_SAMPLES = 1024;
-
 interface ActiveChunk {
   readonly chunk: Chunk;
   readonly hypotheses: Hypothesis[];
   readonly temperature: number;
-  readonly state: SequenceState;
   readonly sequence: DecodedSequence;
 }
 
-/** Moonshine over the graphs in `modelDirectory`. Sequences of all admitted chunks take each decoder step together. */
-export async function openMoonshineEngine(modelDirectory: string): Promise<Engine> {
-  return new MoonshineEngine(await openStockGraphs(modelDirectory));
+/** Moonshine from the files in a folder. */
+export async function openMoonshineEngine(options: MoonshineModelOptions): Promise<Engine> {
+  return new MoonshineEngine(await MoonshineModel.open(options));
 }
 
-/** A chunk is waiting (for the encoder) -> active (one token a step) -> finished, or waiting again for another attempt. */
+/**
+ * A chunk is waiting (for the encoder) -> active (one token a step, together with all others) -> finished, or waiting again for
+ * another attempt.
+ */
 export class MoonshineEngine implements Engine {
   readonly capabilities = CAPABILITIES;
-  readonly #graphs: MoonshineGraphs;
+  readonly #model: MoonshineModel;
   readonly #waiting: { chunk: Chunk; hypotheses: Hypothesis[] }[] = [];
-  #active: ActiveChunk[] = [];
-
+  readonly #batch: DecoderBatch<ActiveChunk>;
   readonly #attempts: AttemptOptions;
 
-  constructor(graphs: MoonshineGraphs, attempts: AttemptOptions = DEFAULT_ATTEMPTS) {
-    this.#graphs = graphs;
+  constructor(model: MoonshineModel, attempts: AttemptOptions = DEFAULT_ATTEMPTS) {
+    this.#model = model;
+    this.#batch = model.createBatch();
     this.#attempts = attempts;
   }
 
   get size(): number {
-    return this.#waiting.length + this.#active.length;
+    return this.#waiting.length + this.#batch.keys.length;
   }
 
   admit(chunk: Chunk): void {
@@ -70,7 +69,7 @@ export class MoonshineEngine implements Engine {
   cancel(id: number): void {
     const waiting = this.#waiting.findIndex((entry) => entry.chunk.id === id);
     if (waiting >= 0) this.#waiting.splice(waiting, 1);
-    this.#active = this.#active.filter((entry) => entry.chunk.id !== id);
+    for (const entry of [...this.#batch.keys]) if (entry.chunk.id === id) this.#batch.leave(entry);
   }
 
   async step(): Promise<readonly FinishedChunk[]> {
@@ -80,8 +79,7 @@ export class MoonshineEngine implements Engine {
 
   close(): Promise<void> {
     this.#waiting.length = 0;
-    this.#active = [];
-    return this.#graphs.close();
+    return this.#model.close();
   }
 
   async #encode(chunk: Chunk, hypotheses: Hypothesis[]): Promise<readonly FinishedChunk[]> {
@@ -89,14 +87,14 @@ export class MoonshineEngine implements Engine {
     if (attempt === undefined) return [finished(chunk, hypotheses)];
     try {
       const samples = cutAndPad(chunk, attempt);
-      const state = await this.#graphs.encode(samples);
+      const speech = await this.#model.encode(samples);
       const sequence = new DecodedSequence({
         budget: Math.max(FEWEST_TOKENS, Math.ceil((samples.length / SAMPLE_RATE) * TOKENS_PER_SECOND)),
         temperature: attempt.temperature,
         minimumTokens: attempt.minimumTokens,
         random: Math.random,
       });
-      this.#active.push({ chunk, hypotheses, temperature: attempt.temperature, state, sequence });
+      this.#batch.join({ chunk, hypotheses, temperature: attempt.temperature, sequence }, speech);
       return [];
     } catch (error) {
       return [{ id: chunk.id, error: error instanceof Error ? error : new Error(String(error)) }];
@@ -104,18 +102,16 @@ export class MoonshineEngine implements Engine {
   }
 
   async #decodeStep(): Promise<readonly FinishedChunk[]> {
-    const active = this.#active;
-    if (active.length === 0) return [];
-    const answers = await this.#graphs.step(
-      active.map((entry) => entry.state),
-      active.map((entry) => entry.sequence.next),
+    const ended: ActiveChunk[] = [];
+    await this.#batch.step(
+      (entry, next) => {
+        const token = entry.sequence.accept(next);
+        if (token === undefined) ended.push(entry);
+        return token;
+      },
+      (entry) => entry.sequence.wantsLogits,
     );
-    for (const [index, entry] of active.entries()) {
-      const answer = answers[index];
-      if (answer !== undefined) entry.sequence.accept(answer.logits);
-    }
-    this.#active = this.#active.filter((entry) => !entry.sequence.finished);
-    return active.filter((entry) => entry.sequence.finished).flatMap((entry) => this.#conclude(entry));
+    return ended.flatMap((entry) => this.#conclude(entry));
   }
 
   /** An attempt has ended: its chunk is finished, or waits for another one. */
@@ -140,16 +136,15 @@ function finished(chunk: Chunk, hypotheses: readonly Hypothesis[]): FinishedChun
     : { id: chunk.id, hypothesis };
 }
 
-/** The speech with as much of the sound around it as the attempt wants, then zeros; never below the encoder's shortest input. */
+/** The speech with as much of the sound around it as the attempt wants, then zeros. */
 function cutAndPad(chunk: Chunk, attempt: Attempt): Float32Array {
   const sound = Math.round(attempt.soundSecond * SAMPLE_RATE);
   const from = Math.max(0, chunk.paddingBefore - sound);
   const to = chunk.samples.length - Math.max(0, chunk.paddingAfter - sound);
   const kept = chunk.samples.subarray(from, to);
   const silence = Math.round(attempt.silenceSecond * SAMPLE_RATE);
-  const length = Math.max(kept.length + 2 * silence, SHORTEST_INPUT_SAMPLES);
-  if (length === kept.length) return kept;
-  const padded = new Float32Array(length);
-  padded.set(kept, Math.max(silence, Math.floor((length - kept.length) / 2)));
+  if (silence === 0) return kept;
+  const padded = new Float32Array(kept.length + 2 * silence);
+  padded.set(kept, silence);
   return padded;
 }

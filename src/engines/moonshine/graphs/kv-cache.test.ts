@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest';
+import { type EncodedSpeech, type FeedData, KvCache } from './kv-cache.ts';
+
+const shape = { layers: 2, heads: 2, headSize: 3, hidden: 6, vocabulary: 10 };
+
+interface FakeTensor {
+  data: FeedData;
+  dims: number[];
+}
+
+const createCache = () => new KvCache<string, FakeTensor>(shape, (data, dims) => ({ data, dims }));
+
+/** Speech whose keys say `id + row / 100 + frame / 10000` and values the same, negative. */
+function speech(id: number, frames: number): EncodedSpeech {
+  const rows = shape.layers * shape.hidden;
+  const keys = Float32Array.from(
+    { length: rows * frames },
+    (_, i) => id + Math.floor(i / frames) / 100 + (i % frames) / 10000,
+  );
+  return { keys, values: keys.map((value) => -value), frames };
+}
+
+/** What a step would return: every number names the slot's sequence and the step. */
+function fresh(ids: readonly number[], step: number): Float32Array {
+  const row = 2 * shape.layers * shape.hidden;
+  return Float32Array.from(
+    { length: ids.length * row },
+    (_, i) => (ids[Math.floor(i / row)] ?? 0) * 1000 + step,
+  );
+}
+
+/** The part of a feed that belongs to `slot`. */
+function part(feed: FakeTensor | undefined, slot: number): number[] {
+  const { data, dims } = feed ?? { data: new Float32Array(0), dims: [1] };
+  const length = data.length / (dims[0] ?? 1);
+  return Array.from(data.subarray(slot * length, (slot + 1) * length), Number);
+}
+
+const heard = (mask: readonly number[]) => mask.flatMap((value, i) => (value === 0 ? [i] : []));
+
+describe('KvCache', () => {
+  it('feeds a sequence alone from the arrays of the encoder', () => {
+    const cache = createCache();
+    const { keys, values, frames } = speech(1, 5);
+    cache.join('a', { keys, values, frames }, 1);
+    const feeds = cache.feeds();
+    expect(feeds['cross_key.1']?.data.buffer).toBe(keys.buffer);
+    expect(feeds['cross_key.1']?.dims).toEqual([1, 2, 3, 5]);
+    expect(feeds['cross_value.0']?.dims).toEqual([1, 2, 5, 3]);
+    expect(part(feeds.token, 0)).toEqual([1]);
+    expect(heard(part(feeds.cross_mask, 0))).toEqual([0, 1, 2, 3, 4]);
+    expect(heard(part(feeds.self_mask, 0))).toEqual([(feeds['self_key.0']?.dims[2] ?? 0) + 0]);
+  });
+
+  it('pads sequences of different length and position side by side', () => {
+    const cache = createCache();
+    cache.join('a', speech(1, 5), 1);
+    cache.advance(0, 7, fresh([1], 0));
+    cache.join('b', speech(2, 20), 1);
+    const feeds = cache.feeds();
+    const room = feeds.cross_mask?.dims[3] ?? 0;
+    expect(room).toBeGreaterThanOrEqual(20);
+    expect(heard(part(feeds.cross_mask, 0)).length).toBe(5);
+    expect(heard(part(feeds.cross_mask, 1)).length).toBe(20);
+    expect([part(feeds.token, 0), part(feeds.token, 1)]).toEqual([[7], [1]]);
+    expect([part(feeds.position, 0), part(feeds.position, 1)]).toEqual([[1], [0]]);
+    // key row 4 (head 1, element 1) of layer 1 is row 10 of the encoder's array
+    const keys = part(feeds['cross_key.1'], 0).slice(4 * room, 4 * room + 6);
+    expect(keys.map((value) => Math.round(value * 10000))).toEqual([11000, 11001, 11002, 11003, 11004, 0]);
+    const positions = feeds['self_key.0']?.dims[2] ?? 0;
+    expect(heard(part(feeds.self_mask, 0))).toEqual([0, positions]);
+    expect(part(feeds['self_value.1'], 0).slice(0, 4)).toEqual([1000, 1000, 1000, 0]);
+  });
+
+  it('moves the last sequence into a slot that falls free', () => {
+    const cache = createCache();
+    for (const [id, key] of ['a', 'b', 'c'].entries()) cache.join(key, speech(id + 1, 10 + id), 1);
+    const output = fresh([1, 2, 3], 0);
+    for (const slot of [0, 1, 2]) cache.advance(slot, 5 + slot, output);
+    cache.leave(0);
+    expect(cache.keys).toEqual(['c', 'b']);
+    const feeds = cache.feeds();
+    expect(part(feeds.token, 0)).toEqual([7]);
+    expect(heard(part(feeds.cross_mask, 0)).length).toBe(12);
+    expect(part(feeds['cross_key.0'], 0)[0]).toBeCloseTo(3, 5);
+    expect(part(feeds['self_key.0'], 0)[0]).toBe(3000);
+    expect(part(feeds['self_key.0'], 1)[0]).toBe(2000);
+    cache.leave(1);
+    cache.leave(0);
+    expect(cache.size).toBe(0);
+    expect(() => cache.leave(0)).toThrow(RangeError);
+  });
+
+  it('keeps what was said when its room grows', () => {
+    const cache = createCache();
+    cache.join('a', speech(1, 5), 1);
+    cache.join('b', speech(2, 5), 1);
+    for (let step = 0; step < 70; step++) {
+      const output = fresh([1, 2], step);
+      cache.advance(0, step, output);
+      if (step < 10) cache.advance(1, step, output);
+    }
+    const feeds = cache.feeds();
+    const room = feeds['self_key.0']?.dims[2] ?? 0;
+    expect(room).toBeGreaterThan(70);
+    const keys = part(feeds['self_key.0'], 0);
+    expect([0, 31, 32, 69].map((step) => keys[step * shape.headSize])).toEqual([1000, 1031, 1032, 1069]);
+    expect(heard(part(feeds.self_mask, 0))).toEqual([...Array(70).keys(), room]);
+    expect(heard(part(feeds.self_mask, 1))).toEqual([...Array(10).keys(), room]);
+  });
+});
