@@ -16,7 +16,19 @@ export interface Segment {
   readonly compressionRatio: number;
   /** 0..1: how likely the segment holds no speech, by the voice detector. */
   readonly noSpeechProbability: number;
+  /** The segment's words in order, when word times were asked for. */
   readonly words?: readonly Word[];
+  /** The segment's tokens in order, when they were asked for. */
+  readonly logprobs?: readonly TokenLogprob[];
+}
+
+/** One token of the engine's vocabulary with its natural-log probability, at temperature 1 over the whole vocabulary. */
+export interface TokenLogprob {
+  /** Its text, leading space included; a replacement character where the token is a part of one. */
+  readonly token: string;
+  readonly logprob: number;
+  /** UTF-8 bytes of the token. */
+  readonly bytes: readonly number[];
 }
 
 /** One word with its place. Words never overlap. */

@@ -10,6 +10,12 @@ export interface TranscribeOptions {
   readonly prompt?: string | undefined;
   /** 0..1, default 0. */
   readonly temperature?: number | undefined;
+  /** Names and terms the text is likely to hold; ignored ones are said in the transcript's warnings. */
+  readonly keywords?: readonly string[] | undefined;
+  /** Give every segment its words with times. */
+  readonly words?: boolean | undefined;
+  /** Give every segment its tokens with log probabilities. */
+  readonly logprobs?: boolean | undefined;
   /** Aborting frees the decoder, the queue place and the engine; the iteration then throws AbortedError. */
   readonly signal?: AbortSignal | undefined;
   /** Requests of one key share its turn; different keys take turns. */
