@@ -52,6 +52,19 @@ export interface Transcript {
   readonly segments: readonly Segment[];
   /** What could not be honoured, in words for the caller. */
   readonly warnings: readonly string[];
+  /** What became of every second of the input, when the transcriber knows. */
+  readonly coverage?: Coverage;
+}
+
+/** The three together are the duration. */
+export interface Coverage {
+  /** Handed to the engine, with the little sound around speech that it hears. */
+  readonly transcribedSecond: number;
+  /** No speech by the voice detector. */
+  readonly silenceSecond: number;
+  /** Speech that the engine failed on: it is missing in the text. */
+  readonly failedSecond: number;
+  readonly failed: readonly { readonly startSecond: number; readonly endSecond: number }[];
 }
 
 /** Joins segment texts the way {@link Transcript.text} promises. */

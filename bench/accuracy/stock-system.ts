@@ -22,13 +22,22 @@ const SAMPLE_RATE = 16_000;
  * Nothing here comes from `src`, so that it stays what it is while the project changes.
  */
 export async function createStockSystem(): Promise<System> {
+  const { recognize, close } = await createStockRecognizer();
+  return { name: 'stock', transcribe: async (path) => recognize(await decodeToSamples(path)), close };
+}
+
+export interface Recognizer {
+  /** Text of [samples] f32 at 16 kHz. */
+  recognize(samples: Float32Array): Promise<string>;
+  close(): Promise<void>;
+}
+
+export async function createStockRecognizer(): Promise<Recognizer> {
   const options: InferenceSession.SessionOptions = { intraOpNumThreads: 1, interOpNumThreads: 1 };
   const encoder = await InferenceSession.create(join(GRAPHS, 'encoder_model.onnx'), options);
   const decoder = await InferenceSession.create(join(GRAPHS, 'decoder_model_merged.onnx'), options);
   return {
-    name: 'stock',
-    async transcribe(path) {
-      const samples = await decodeToSamples(path);
+    async recognize(samples) {
       const tokens = await decodeGreedily({ encoder, decoder }, samples);
       return llamaTokenizer
         .decode(

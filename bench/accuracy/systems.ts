@@ -20,7 +20,7 @@ async function createPipelineSystem(): Promise<System> {
   const { createServices } = await import('../../src/services.ts');
   const { collectTranscript } = await import('../../src/transcribe/transcriber.ts');
   const environment = { STENO_LOG_LEVEL: 'error', ...process.env };
-  const services = await createServices(loadConfig({ environment }));
+  const services = await createServices(loadConfig({ environment }), { store: 'memory' });
   return {
     name: 'pipeline',
     async transcribe(path) {

@@ -130,7 +130,7 @@ export function pairedBootstrap(
 }
 
 /** mulberry32: 32 bits of state are plenty to draw clips. Values in [0, 1). */
-function createRandom(seed: number): () => number {
+export function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

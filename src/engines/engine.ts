@@ -4,14 +4,24 @@ export interface Capabilities {
   readonly languages: readonly string[];
   /** Longest chunk the engine transcribes well, in seconds. */
   readonly longestChunkSecond: number;
-  /** Whether text can be biased by a prompt. */
+  /** Whether names and terms in a prompt bias the text. */
   readonly prompt: boolean;
+  /** Whether text can be biased toward given names and terms. */
+  readonly keywords: boolean;
   /** Whether the engine samples at temperatures above 0. */
   readonly temperature: boolean;
   readonly translate: boolean;
+  /** Times of single words. */
   readonly words: boolean;
+  /** Log probabilities of single tokens. */
+  readonly logprobs: boolean;
   /** Most chunks that gain from being decoded together. */
   readonly batchSize: number;
+}
+
+export interface SampleSpan {
+  readonly startSample: number;
+  readonly endSample: number;
 }
 
 /** One piece of speech for one engine call. */
@@ -22,10 +32,32 @@ export interface Chunk {
   /** How many samples of {@link samples} lie before and after the speech; the engine may leave some of them out. */
   readonly paddingBefore: number;
   readonly paddingAfter: number;
+  /** Where the voice detector hears speech, in samples of {@link samples}; word times keep to it. */
+  readonly speech?: readonly SampleSpan[];
   /** How much of it the voice detector calls speech, in seconds: an empty answer to sure speech is tried again. */
   readonly speechSecond: number;
   /** 0 is greedy; above 0 tokens are drawn from softmax(logits / temperature). */
   readonly temperature: number;
+  /** Give the words with their times. */
+  readonly wantsWords?: boolean;
+  /** Give the bytes of every token. */
+  readonly wantsLogprobs?: boolean;
+  /** Names and terms that the text is likely to hold. */
+  readonly bias?: readonly BiasPhrase[];
+}
+
+/** A name or term to prefer over what sounds like it. */
+export interface BiasPhrase {
+  readonly text: string;
+  /** `keyword`: named by the caller one by one; `prompt`: found in running text, so preferred less. */
+  readonly source: 'keyword' | 'prompt';
+}
+
+/** A word with its place in seconds from the first sample of {@link Chunk.samples}. */
+export interface TimedWord {
+  readonly text: string;
+  readonly startSecond: number;
+  readonly endSecond: number;
 }
 
 /** What an engine answers for one chunk. */
@@ -33,16 +65,30 @@ export interface Hypothesis {
   /** Trimmed text; empty when the engine heard nothing. */
   readonly text: string;
   readonly tokens: readonly number[];
+  /** Where each token ends in {@link text}, in UTF-16 units. */
+  readonly tokenEnds: readonly number[];
+  /** UTF-8 bytes of each token, its leading space included; when asked for. */
+  readonly tokenBytes?: readonly (readonly number[])[];
+  /** The whitespace-separated pieces of {@link text} with their times; when asked for. */
+  readonly words?: readonly TimedWord[];
   /** Natural-log probability of each token of {@link tokens}, at temperature 1. */
   readonly logprobs: readonly number[];
   /** Mean log probability over the tokens and the end token. */
   readonly avgLogprob: number;
   /** Temperature that produced the text. */
   readonly temperature: number;
+  /** The best answer was a bad one: a loop of which one turn is left, no speech at all and left out, or merely improbable. */
+  readonly trouble?: 'loop-cut' | 'dropped' | 'unsure';
+}
+
+/** Where a chunk's time went; steps that it shared with others count whole. */
+export interface ChunkTiming {
+  readonly encodeSecond: number;
+  readonly textSecond: number;
 }
 
 export type FinishedChunk =
-  | { readonly id: number; readonly hypothesis: Hypothesis }
+  | { readonly id: number; readonly hypothesis: Hypothesis; readonly timing?: ChunkTiming }
   | { readonly id: number; readonly error: Error };
 
 /**

@@ -1,9 +1,10 @@
-import { deflateSync } from 'node:zlib';
 import { samplesToSeconds } from '../audio/audio.ts';
 import type { Hypothesis } from '../engines/engine.ts';
-import type { Segment } from '../transcript.ts';
+import { compressionRatio } from '../engines/repetition.ts';
+import type { Segment, TokenLogprob, Word } from '../transcript.ts';
 import type { SpeechChunk } from '../vad/chunking.ts';
 import { splitIntoSegments } from './split-segments.ts';
+import { splitTokens } from './split-tokens.ts';
 
 /** A chunk and what the engine answered for it, to timed segments; none when nothing was said. */
 export function assembleSegments(chunk: SpeechChunk, hypothesis: Hypothesis): Segment[] {
@@ -11,37 +12,40 @@ export function assembleSegments(chunk: SpeechChunk, hypothesis: Hypothesis): Se
     startSecond: samplesToSeconds(span.startSample),
     endSecond: samplesToSeconds(span.endSample),
   }));
+  const windowStartSecond = samplesToSeconds(chunk.startSample);
   const shared = {
-    windowStartSecond: samplesToSeconds(chunk.startSample),
+    windowStartSecond,
     temperature: hypothesis.temperature,
     avgLogprob: hypothesis.avgLogprob,
     compressionRatio: compressionRatio(hypothesis.text),
     noSpeechProbability: 1 - chunk.speechProbability,
   };
-  const pieces = splitIntoSegments(hypothesis.text, speech);
-  const tokens = shareOut(
-    hypothesis.tokens,
-    pieces.map((piece) => piece.text.length),
+  const words = hypothesis.words?.map(
+    (word): Word => ({
+      text: word.text,
+      startSecond: windowStartSecond + word.startSecond,
+      endSecond: windowStartSecond + word.endSecond,
+    }),
   );
-  return pieces.map((piece, index) => ({ ...piece, ...shared, tokens: tokens[index] ?? [] }));
-}
-
-/** UTF-8 bytes over their zlib length, as Whisper's `compression_ratio`; 0 for no text. */
-export function compressionRatio(text: string): number {
-  const bytes = Buffer.from(text, 'utf8');
-  return bytes.length === 0 ? 0 : bytes.length / deflateSync(bytes).length;
-}
-
-/** Deals a chunk's tokens to its pieces in proportion to their characters: every token once, in order. */
-function shareOut(tokens: readonly number[], lengths: readonly number[]): number[][] {
-  const total = lengths.reduce((sum, length) => sum + length, 0);
-  let characters = 0;
-  let taken = 0;
-  return lengths.map((length) => {
-    characters += length;
-    const upTo = Math.round((tokens.length * characters) / total);
-    const share = tokens.slice(taken, upTo);
-    taken = upTo;
-    return share;
+  const pieces = splitIntoSegments(hypothesis.text, speech, words);
+  const shares = splitTokens(hypothesis.text, hypothesis.tokenEnds, pieces);
+  const logprobs = tokenLogprobs(hypothesis);
+  return pieces.map((piece, index) => {
+    const { from, to } = shares[index] ?? { from: 0, to: 0 };
+    return {
+      ...piece,
+      ...shared,
+      tokens: hypothesis.tokens.slice(from, to),
+      ...(logprobs && { logprobs: logprobs.slice(from, to) }),
+    };
   });
+}
+
+/** Undefined when the caller did not ask for them. */
+function tokenLogprobs({ tokenBytes, logprobs }: Hypothesis): TokenLogprob[] | undefined {
+  return tokenBytes?.map((bytes, index) => ({
+    token: Buffer.from(bytes).toString('utf8'),
+    logprob: logprobs[index] ?? 0,
+    bytes,
+  }));
 }

@@ -1,12 +1,15 @@
+import type { Word } from '../transcript.ts';
+
 /** A stretch of sound in seconds from the start of the recording. */
 export interface TimeSpan {
   readonly startSecond: number;
   readonly endSecond: number;
 }
 
-/** A readable piece of a chunk's text with its place. */
+/** A readable piece of a chunk's text with its place, and with its words where they are known. */
 export interface TimedText extends TimeSpan {
   readonly text: string;
+  readonly words?: readonly Word[];
 }
 
 /** Longer pieces are cut at a clause end: what a subtitle can hold (84 characters in two lines, read in about 6 s). */
@@ -16,12 +19,32 @@ const SHORTEST_PIECE_CHARACTERS = 12;
 const SNAP_SECONDS = 1;
 
 /**
- * Cuts a chunk's text into sentences, long ones into clauses, and gives each its place. The engine tells no times inside a chunk:
- * a boundary is put where speech (pauses left out) has run in proportion to the characters before it, then moved to the nearest
- * pause of the voice detector, if one is near.
+ * Cuts a chunk's text into sentences, long ones into clauses, and gives each its place: from its first word's start to its last
+ * one's end when `words` (all of the text's, in order) are given. Without them a boundary is put where speech (pauses left out) has run
+ * in proportion to the characters before it, then moved to the nearest pause of the voice detector, if one is near.
  */
-export function splitIntoSegments(text: string, speech: readonly TimeSpan[]): TimedText[] {
+export function splitIntoSegments(
+  text: string,
+  speech: readonly TimeSpan[],
+  words?: readonly Word[],
+): TimedText[] {
   const pieces = cutLongPieces(cutSentences(text.trim()));
+  const counted = pieces.reduce((sum, piece) => sum + piece.split(/\s+/).length, 0);
+  return words?.length === counted ? placeByWords(pieces, words) : placeBySpeech(pieces, speech);
+}
+
+function placeByWords(pieces: readonly string[], words: readonly Word[]): TimedText[] {
+  let from = 0;
+  return pieces.flatMap((text) => {
+    const own = words.slice(from, from + text.split(/\s+/).length);
+    from += own.length;
+    const [first, last] = [own[0], own.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    return [{ text, startSecond: first.startSecond, endSecond: last.endSecond, words: own }];
+  });
+}
+
+function placeBySpeech(pieces: readonly string[], speech: readonly TimeSpan[]): TimedText[] {
   const first = speech[0];
   const last = speech.at(-1);
   if (pieces.length === 0 || first === undefined || last === undefined) return [];

@@ -5,6 +5,8 @@ import type { Segment, Transcript } from '../transcript.ts';
 export interface TranscribeOptions {
   /** Public id or alias. Throws ModelNotFoundError when unknown. */
   readonly model: string;
+  /** `translate` gives English text for speech in another language. Default `transcribe`. */
+  readonly task?: 'transcribe' | 'translate' | undefined;
   /** ISO 639-1 code, or undefined for the model's own choice. Throws UnsupportedLanguageError. */
   readonly language?: string | undefined;
   readonly prompt?: string | undefined;
@@ -20,6 +22,31 @@ export interface TranscribeOptions {
   readonly signal?: AbortSignal | undefined;
   /** Requests of one key share its turn; different keys take turns. */
   readonly key?: string | undefined;
+  /** Told how many seconds are decoded so far, before an engine sees them. What it throws ends the work and is thrown on. */
+  readonly onDecoded?: ((second: number) => void) | undefined;
+  /** Told where time went, in parts that add up by stage. */
+  readonly onTiming?: ((timing: StageTiming) => void) | undefined;
+}
+
+/**
+ * `decode`: until the last sample is there. `detect`: the voice detector. `queue`: waiting for an inference process. `encode` and
+ * `text`: the model's two halves. All but `decode` add up over tasks that may run at the same time.
+ */
+export interface StageTiming {
+  readonly stage: 'decode' | 'detect' | 'queue' | 'encode' | 'text';
+  readonly second: number;
+}
+
+/** What a model can do beyond plain transcription. */
+export interface ModelAbilities {
+  /** Times of single words. */
+  readonly words: boolean;
+  /** Log probabilities of tokens. */
+  readonly logprobs: boolean;
+  /** Bias toward given names and terms. */
+  readonly keywords: boolean;
+  /** English text for speech in other languages. */
+  readonly translate: boolean;
 }
 
 export type TranscriptEvent =
@@ -37,6 +64,8 @@ export type TranscriptEvent =
 
 /** Turns a recording into a transcript: locally, or by a service elsewhere. */
 export interface Transcriber {
+  /** Throws ModelNotFoundError for an unknown model, and a retryable error for one that is still loading. */
+  abilities(model: string): ModelAbilities;
   /**
    * Events in order; ends after `transcript-final`. Throws StenographerError subclasses; bad audio fails before the first segment.
    * Leaving the iteration early stops the work.

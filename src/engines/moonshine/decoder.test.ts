@@ -18,7 +18,7 @@ function next(values: Readonly<Record<number, number>>): NextToken {
 describe('DecodedSequence', () => {
   it('takes the most probable token until the end token', () => {
     const sequence = new DecodedSequence(GREEDY);
-    expect(sequence.accept(next({ 100: 20 }))).toBe(100);
+    expect(sequence.accept(next({ 100: 20 }))).toEqual({ token: 100 });
     expect(sequence.accept(next({ [END_TOKEN]: 20, 100: 19 }))).toBeUndefined();
     expect(sequence.finished).toBe(true);
     expect(sequence.tokens).toEqual([100]);

@@ -1,4 +1,5 @@
-import type { NextToken } from './model.ts';
+import { BiasSearch, type BiasTrie, type Choice } from './bias.ts';
+import type { NextToken, StepChoice } from './model.ts';
 import { END_TOKEN, isTextToken } from './tokenizer.ts';
 
 /** How one attempt at a chunk is decoded. */
@@ -11,10 +12,16 @@ export interface DecodingOptions {
   readonly minimumTokens: number;
   /** Uniform [0, 1) numbers; a test gives its own. */
   readonly random: () => number;
+  /** Phrases to prefer. */
+  readonly bias?: BiasTrie | undefined;
 }
 
+/** Phrases that were tried and given up cost steps: past so many times the budget none is tried any more. */
+const MOST_STEPS_SHARE = 3;
+
 /**
- * The tokens of one attempt as they grow: hand what the decoder answers to `accept`, until `finished`. Log probabilities are
+ * The tokens of one attempt as they grow: hand what the decoder answers to `accept`, until `finished`. A phrase
+ * that is given up takes tokens back. Log probabilities are
  * natural, at temperature 1 and over the whole vocabulary.
  */
 export class DecodedSequence {
@@ -24,19 +31,27 @@ export class DecodedSequence {
   endLogprob: number | undefined;
   finished = false;
   readonly #options: DecodingOptions;
+  readonly #search: BiasSearch | undefined;
+  #steps = 0;
 
   constructor(options: DecodingOptions) {
     this.#options = options;
+    this.#search = options.bias === undefined ? undefined : new BiasSearch(options.bias);
   }
 
-  /** Whether the next choice needs the logits of the whole vocabulary: drawing does, and forbidding the end token. */
+  /** Whether the next choice needs the logits of the whole vocabulary: drawing does, forbidding the end token, and phrases to prefer. */
   get wantsLogits(): boolean {
-    return this.#options.temperature > 0 || !this.#endAllowed;
+    return this.#options.temperature > 0 || !this.#endAllowed || this.#search !== undefined;
   }
 
-  /** Takes the decoder's answer; returns the token to go on with, or undefined when the sequence has ended. */
-  accept(next: NextToken): number | undefined {
-    const { token, logprob } = this.#choose(next);
+  /** Takes the decoder's answer; returns how to go on, or undefined when the sequence has ended. */
+  accept(next: NextToken): StepChoice | undefined {
+    this.#steps += 1;
+    const plain = this.#choose(next);
+    const { position, token, logprob } = this.#decide(plain, next);
+    const back = position < this.tokens.length;
+    this.tokens.length = position;
+    this.logprobs.length = position;
     if (token === END_TOKEN) {
       this.endLogprob = logprob;
       this.finished = true;
@@ -45,7 +60,21 @@ export class DecodedSequence {
     this.tokens.push(token);
     this.logprobs.push(logprob);
     this.finished = this.tokens.length >= this.#options.budget;
-    return this.finished ? undefined : token;
+    if (this.finished) return undefined;
+    return back ? { token, position } : { token };
+  }
+
+  #decide(plain: Choice, { token, logprob, logits }: NextToken): Choice & { position: number } {
+    if (this.#search === undefined || logits === undefined) return { position: this.tokens.length, ...plain };
+    const total = (logits[token] ?? 0) - logprob;
+    const freely = this.#steps < this.#options.budget * MOST_STEPS_SHARE;
+    return this.#search.decide(
+      this.tokens,
+      plain,
+      logprob,
+      (candidate) => (logits[candidate] ?? Number.NEGATIVE_INFINITY) - total,
+      freely,
+    );
   }
 
   /** Mean log probability over tokens and the end token, as Whisper's avg_logprob. */
@@ -54,17 +83,22 @@ export class DecodedSequence {
     return sum / (this.logprobs.length + (this.endLogprob === undefined ? 0 : 1) || 1);
   }
 
+  /** The same, as if phrases that were preferred had been the model's favourites: to compare attempts at a chunk with. */
+  get score(): number {
+    const length = this.logprobs.length + (this.endLogprob === undefined ? 0 : 1);
+    return this.averageLogprob + (this.#search?.given ?? 0) / Math.max(1, length);
+  }
+
   get #endAllowed(): boolean {
     return this.tokens.length >= this.#options.minimumTokens;
   }
 
-  #choose({ token, logprob, logits }: NextToken): { token: number; logprob: number } {
-    if (!this.wantsLogits) return { token, logprob };
+  #choose({ token, logprob, logits }: NextToken): Choice {
+    const { temperature } = this.#options;
+    if (temperature === 0 && this.#endAllowed) return { token, logprob };
     if (logits === undefined) throw new Error('this choice needs the logits');
     const choice =
-      this.#options.temperature > 0
-        ? this.#sample(logits, this.#endAllowed)
-        : argmax(logits, this.#endAllowed);
+      temperature > 0 ? this.#sample(logits, this.#endAllowed) : argmax(logits, this.#endAllowed);
     return { token: choice, logprob: (logits[choice] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits) };
   }
 

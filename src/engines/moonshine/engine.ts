@@ -1,24 +1,36 @@
-import type { Capabilities, Chunk, Engine, FinishedChunk, Hypothesis } from '../engine.ts';
+import type { BiasPhrase, Capabilities, Chunk, Engine, FinishedChunk, TimedWord } from '../engine.ts';
 import {
+  type Answer,
   type Attempt,
   type AttemptOptions,
-  bestHypothesis,
+  bestAnswer,
   DEFAULT_ATTEMPTS,
   nextAttempt,
 } from './attempts.ts';
+import { type BiasStrength, type BiasTrie, buildBiasTrie, DEFAULT_STRENGTH } from './bias.ts';
 import { DecodedSequence } from './decoder.ts';
-import { type DecoderBatch, MoonshineModel, type MoonshineModelOptions } from './model.ts';
-import { decodeTokens } from './tokenizer.ts';
+import {
+  type DecoderBatch,
+  type EncodedSpeech,
+  MoonshineModel,
+  type MoonshineModelOptions,
+} from './model.ts';
+import { presentable } from './presentable.ts';
+import { createRandom } from './random.ts';
+import { decodeTokens, tokenBytes } from './tokenizer.ts';
+import { timeWords } from './word-times.ts';
 
 const SAMPLE_RATE = 16_000;
 
 const CAPABILITIES: Capabilities = {
   languages: ['en'],
   longestChunkSecond: 30,
-  prompt: false,
+  prompt: true,
+  keywords: true,
   temperature: true,
   translate: false,
-  words: false,
+  words: true,
+  logprobs: true,
   batchSize: 8,
 };
 
@@ -28,12 +40,33 @@ const CAPABILITIES: Capabilities = {
  */
 const TOKENS_PER_SECOND = 9;
 const FEWEST_TOKENS = 12;
+/** Lists of phrases whose tries are kept: the chunks of the requests that run now. */
+const KEPT_TRIES = 16;
 
-interface ActiveChunk {
+/** What was put into the model, and where it lies in the chunk. */
+interface Heard {
+  readonly samples: Float32Array;
+  /** The chunk's time at its first sample, in seconds; below 0 in front of the chunk. */
+  readonly startSecond: number;
+}
+
+interface WaitingChunk {
   readonly chunk: Chunk;
-  readonly hypotheses: Hypothesis[];
+  readonly answers: EngineAnswer[];
+  /** Grows with every attempt. */
+  readonly spent: { encodeSecond: number; textSecond: number };
+}
+
+interface ActiveChunk extends WaitingChunk {
   readonly temperature: number;
   readonly sequence: DecodedSequence;
+  readonly heard: Heard;
+  readonly speech: EncodedSpeech;
+}
+
+/** An answer with what is needed to find its words. */
+interface EngineAnswer extends Answer {
+  readonly source?: { readonly heard: Heard; readonly speech: EncodedSpeech };
 }
 
 /** Moonshine from the files in a folder. */
@@ -42,109 +75,204 @@ export async function openMoonshineEngine(options: MoonshineModelOptions): Promi
 }
 
 /**
- * A chunk is waiting (for the encoder) -> active (one token a step, together with all others) -> finished, or waiting again for
- * another attempt.
+ * A chunk is waiting (for the encoder) -> active (one token a step, together with all others) -> settled (its answer stands, words
+ * are still to be found) -> finished; or waiting again for another attempt.
  */
 export class MoonshineEngine implements Engine {
   readonly capabilities = CAPABILITIES;
   readonly #model: MoonshineModel;
-  readonly #waiting: { chunk: Chunk; hypotheses: Hypothesis[] }[] = [];
+  readonly #waiting: WaitingChunk[] = [];
   readonly #batch: DecoderBatch<ActiveChunk>;
+  readonly #settled: WaitingChunk[] = [];
   readonly #attempts: AttemptOptions;
+  readonly #strength: BiasStrength;
+  readonly #tries = new Map<string, BiasTrie>();
 
-  constructor(model: MoonshineModel, attempts: AttemptOptions = DEFAULT_ATTEMPTS) {
+  constructor(
+    model: MoonshineModel,
+    attempts: AttemptOptions = DEFAULT_ATTEMPTS,
+    strength: BiasStrength = DEFAULT_STRENGTH,
+  ) {
     this.#model = model;
     this.#batch = model.createBatch();
     this.#attempts = attempts;
+    this.#strength = strength;
   }
 
   get size(): number {
-    return this.#waiting.length + this.#batch.keys.length;
+    return this.#waiting.length + this.#batch.keys.length + this.#settled.length;
   }
 
   admit(chunk: Chunk): void {
-    this.#waiting.push({ chunk, hypotheses: [] });
+    this.#waiting.push({ chunk, answers: [], spent: { encodeSecond: 0, textSecond: 0 } });
   }
 
   cancel(id: number): void {
-    const waiting = this.#waiting.findIndex((entry) => entry.chunk.id === id);
-    if (waiting >= 0) this.#waiting.splice(waiting, 1);
+    for (const list of [this.#waiting, this.#settled]) {
+      const place = list.findIndex((entry) => entry.chunk.id === id);
+      if (place >= 0) list.splice(place, 1);
+    }
     for (const entry of [...this.#batch.keys]) if (entry.chunk.id === id) this.#batch.leave(entry);
   }
 
   async step(): Promise<readonly FinishedChunk[]> {
+    const settled = this.#settled.shift();
+    if (settled !== undefined) return this.#attempt(settled.chunk, () => this.#finish(settled));
     const next = this.#waiting.shift();
-    return next === undefined ? this.#decodeStep() : this.#encode(next.chunk, next.hypotheses);
+    if (next !== undefined) return this.#attempt(next.chunk, () => this.#encode(next));
+    return this.#decodeStep();
   }
 
   close(): Promise<void> {
     this.#waiting.length = 0;
+    this.#settled.length = 0;
     return this.#model.close();
   }
 
-  async #encode(chunk: Chunk, hypotheses: Hypothesis[]): Promise<readonly FinishedChunk[]> {
-    const attempt = nextAttempt(chunk, hypotheses, this.#attempts);
-    if (attempt === undefined) return [finished(chunk, hypotheses)];
+  /** Work for one chunk alone: its failure is that chunk's. */
+  async #attempt(
+    chunk: Chunk,
+    work: () => Promise<readonly FinishedChunk[]>,
+  ): Promise<readonly FinishedChunk[]> {
     try {
-      const samples = cutAndPad(chunk, attempt);
-      const speech = await this.#model.encode(samples);
-      const sequence = new DecodedSequence({
-        budget: Math.max(FEWEST_TOKENS, Math.ceil((samples.length / SAMPLE_RATE) * TOKENS_PER_SECOND)),
-        temperature: attempt.temperature,
-        minimumTokens: attempt.minimumTokens,
-        random: Math.random,
-      });
-      this.#batch.join({ chunk, hypotheses, temperature: attempt.temperature, sequence }, speech);
-      return [];
+      return await work();
     } catch (error) {
       return [{ id: chunk.id, error: error instanceof Error ? error : new Error(String(error)) }];
     }
   }
 
+  async #encode({ chunk, answers, spent }: WaitingChunk): Promise<readonly FinishedChunk[]> {
+    const attempt = nextAttempt(chunk, answers, this.#attempts);
+    if (attempt === undefined) throw new Error('nothing is left to try');
+    const heard = cutAndPad(chunk, attempt);
+    const startMs = performance.now();
+    const speech = await this.#model.encode(heard.samples);
+    spent.encodeSecond += secondsSince(startMs);
+    const { temperature, minimumTokens } = attempt;
+    const sequence = new DecodedSequence({
+      budget: Math.max(FEWEST_TOKENS, Math.ceil((heard.samples.length / SAMPLE_RATE) * TOKENS_PER_SECOND)),
+      temperature,
+      minimumTokens,
+      // A draw that was asked for is a new one each time; a fallback is part of the greedy answer.
+      random: chunk.temperature > 0 ? Math.random : fallbackRandom(temperature, answers),
+      bias: this.#trieFor(chunk.bias),
+    });
+    this.#batch.join({ chunk, answers, spent, temperature, sequence, heard, speech }, speech);
+    return [];
+  }
+
   async #decodeStep(): Promise<readonly FinishedChunk[]> {
     const ended: ActiveChunk[] = [];
+    const taking = [...this.#batch.keys];
+    const startMs = performance.now();
     await this.#batch.step(
       (entry, next) => {
-        const token = entry.sequence.accept(next);
-        if (token === undefined) ended.push(entry);
-        return token;
+        const choice = entry.sequence.accept(next);
+        if (choice === undefined) ended.push(entry);
+        return choice;
       },
       (entry) => entry.sequence.wantsLogits,
     );
-    return ended.flatMap((entry) => this.#conclude(entry));
+    const second = secondsSince(startMs);
+    for (const { spent } of taking) spent.textSecond += second;
+    for (const entry of ended) this.#conclude(entry);
+    return [];
   }
 
-  /** An attempt has ended: its chunk is finished, or waits for another one. */
-  #conclude({ chunk, hypotheses, sequence, temperature }: ActiveChunk): FinishedChunk[] {
-    hypotheses.push({
-      text: decodeTokens(sequence.tokens).trim(),
-      tokens: sequence.tokens,
-      logprobs: sequence.logprobs,
+  /** An attempt has ended: its chunk is settled, or waits for another one. */
+  #conclude({ chunk, answers, spent, sequence, temperature, heard, speech }: ActiveChunk): void {
+    const { tokens, logprobs } = sequence;
+    const { text, ends } = decodeTokens(tokens);
+    answers.push({
+      text,
+      tokens,
+      tokenEnds: ends,
+      logprobs,
       avgLogprob: sequence.averageLogprob,
+      score: sequence.score,
+      cutOff: sequence.endLogprob === undefined,
       temperature,
+      ...(chunk.wantsWords === true && { source: { heard, speech } }),
     });
-    if (nextAttempt(chunk, hypotheses, this.#attempts) === undefined) return [finished(chunk, hypotheses)];
-    this.#waiting.unshift({ chunk, hypotheses });
-    return [];
+    const settled = nextAttempt(chunk, answers, this.#attempts) === undefined;
+    (settled ? this.#settled : this.#waiting).unshift({ chunk, answers, spent });
+  }
+
+  async #finish({ chunk, answers, spent }: WaitingChunk): Promise<readonly FinishedChunk[]> {
+    const best = bestAnswer(answers, this.#attempts);
+    if (best === undefined) throw new Error('the chunk was never decoded');
+    const { source, score: _score, cutOff: _cutOff, ...hypothesis } = presentable(best, this.#attempts);
+    const startMs = performance.now();
+    const words = source === undefined ? undefined : await this.#timeWords(chunk, hypothesis.tokens, source);
+    return [
+      {
+        id: chunk.id,
+        timing: { ...spent, textSecond: spent.textSecond + secondsSince(startMs) },
+        hypothesis: {
+          ...hypothesis,
+          ...(words && { words }),
+          ...(chunk.wantsLogprobs === true && { tokenBytes: hypothesis.tokens.map(tokenBytes) }),
+        },
+      },
+    ];
+  }
+
+  /** Times from the chunk's first sample, none of them outside the chunk. */
+  async #timeWords(
+    chunk: Chunk,
+    tokens: readonly number[],
+    { heard, speech }: NonNullable<EngineAnswer['source']>,
+  ): Promise<TimedWord[]> {
+    if (tokens.length === 0) return [];
+    const attention = await this.#model.align(speech, tokens);
+    return timeWords({
+      samples: heard.samples,
+      attention,
+      speech: chunk.speech?.map((span) => ({
+        startSample: span.startSample - heard.startSecond * SAMPLE_RATE,
+        endSample: span.endSample - heard.startSecond * SAMPLE_RATE,
+      })),
+      ...decodeTokens(tokens),
+      from: Math.max(0, -heard.startSecond),
+      to: chunk.samples.length / SAMPLE_RATE - heard.startSecond,
+    }).map((word) => ({
+      text: word.text,
+      startSecond: word.startSecond + heard.startSecond,
+      endSecond: word.endSecond + heard.startSecond,
+    }));
+  }
+
+  #trieFor(bias: readonly BiasPhrase[] | undefined): BiasTrie | undefined {
+    if (bias === undefined || bias.length === 0) return undefined;
+    const key = JSON.stringify(bias);
+    const trie = this.#tries.get(key) ?? buildBiasTrie(bias, this.#strength);
+    // The newest last.
+    this.#tries.delete(key);
+    this.#tries.set(key, trie);
+    for (const oldest of this.#tries.keys()) if (this.#tries.size > KEPT_TRIES) this.#tries.delete(oldest);
+    return trie;
   }
 }
 
-function finished(chunk: Chunk, hypotheses: readonly Hypothesis[]): FinishedChunk {
-  const hypothesis = bestHypothesis(hypotheses);
-  return hypothesis === undefined
-    ? { id: chunk.id, error: new Error('the chunk was never decoded') }
-    : { id: chunk.id, hypothesis };
+function secondsSince(startMs: number): number {
+  return (performance.now() - startMs) / 1000;
+}
+
+/** Depends on what was answered so far, not on what runs beside it. */
+function fallbackRandom(temperature: number, answers: readonly Answer[]): () => number {
+  return createRandom([Math.round(temperature * 10), ...(answers[0]?.tokens ?? [])]);
 }
 
 /** The speech with as much of the sound around it as the attempt wants, then zeros. */
-function cutAndPad(chunk: Chunk, attempt: Attempt): Float32Array {
+function cutAndPad(chunk: Chunk, attempt: Attempt): Heard {
   const sound = Math.round(attempt.soundSecond * SAMPLE_RATE);
   const from = Math.max(0, chunk.paddingBefore - sound);
   const to = chunk.samples.length - Math.max(0, chunk.paddingAfter - sound);
   const kept = chunk.samples.subarray(from, to);
   const silence = Math.round(attempt.silenceSecond * SAMPLE_RATE);
-  if (silence === 0) return kept;
-  const padded = new Float32Array(kept.length + 2 * silence);
-  padded.set(kept, silence);
-  return padded;
+  const startSecond = (from - silence) / SAMPLE_RATE;
+  if (silence === 0) return { samples: kept, startSecond };
+  const samples = new Float32Array(kept.length + 2 * silence);
+  samples.set(kept, silence);
+  return { samples, startSecond };
 }

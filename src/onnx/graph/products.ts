@@ -21,12 +21,10 @@ export const tensorProduct: Product = (graph, name, input, matrix, bias) => {
   return graph.fused('DynamicQuantizeMatMul', [input, values, scales, zeroPoints, ...offset]);
 };
 
-/** Int8 product whose input rows [rows] are each scaled to their own largest element; five more small nodes. */
+/** Int8 product of a matrix [n, rows] whose rows are each scaled to their own largest element; a few more small nodes. */
 export const rowProduct: Product = (graph, name, input, matrix, bias) => {
-  const unit = rowUnit(graph, input);
-  const zero = unsignedZero(graph);
-  const rounded = graph.node('QuantizeLinear', [graph.node('Div', [input, unit]), graph.scalar(1), zero]);
-  const product = graph.multiply(int8Product(graph, name, rounded, matrix), unit);
+  const unit = rowUnit(graph, graph.node('Abs', [input]));
+  const product = graph.multiply(int8Product(graph, name, roundRows(graph, input, unit), matrix), unit);
   return bias ? graph.add(product, graph.floats(`${name}.bias`, bias)) : product;
 };
 
@@ -77,17 +75,22 @@ export function int8Product(graph: GraphBuilder, name: string, rounded: Value, m
   return graph.fused('MatMulIntegerToFloat', inputs);
 }
 
-/** What one step of uint8 stands for in each row of `input` [..., rows]: [..., 1]. */
-export function rowUnit(graph: GraphBuilder, input: Value): Value {
-  const largest = graph.node('ReduceMax', [graph.node('Abs', [input])], {
-    attributes: { axes: [-1], keepdims: 1 },
-  });
+/** What one step of uint8 stands for in each row of `magnitudes` [n, rows], the largest of which is kept: [n, 1]. */
+export function rowUnit(graph: GraphBuilder, magnitudes: Value): Value {
+  const largest = graph.node('ReduceMax', [magnitudes], { attributes: { axes: [-1], keepdims: 1 } });
   // Never zero: a silent row would divide 0 by 0.
   return graph.add(graph.multiply(largest, graph.scalar(1 / 127)), graph.scalar(1e-12));
 }
 
+/** `input` [n, rows] as uint8 with zero point 128, one step of row i being `unit` i. */
+export function roundRows(graph: GraphBuilder, input: Value, unit: Value): Value {
+  const units = graph.reshape(unit, -1);
+  const zeros = graph.node('Expand', [unsignedZero(graph), graph.node('Shape', [units])]);
+  return graph.node('QuantizeLinear', [input, units, zeros], { attributes: { axis: 0 } });
+}
+
 /** The uint8 that stands for zero. */
-export function unsignedZero(graph: GraphBuilder): Value {
+function unsignedZero(graph: GraphBuilder): Value {
   return graph.constant('uint8(128)', { type: 'uint8', dims: [], bytes: Uint8Array.of(128) });
 }
 

@@ -28,3 +28,12 @@ export function encoderInput(samples: Float32Array): {
   data.set(samples);
   return { data, dims: [rows, ROW_SAMPLES] };
 }
+
+/** Frames the encoder makes of that many samples, 41.6 a second. The rest of the room in its output is padding. */
+export function encoderFrames(samples: number): number {
+  const first = convolved(samples, KERNEL_SAMPLES, ROW_SAMPLES);
+  return convolved(convolved(first, 7, 3), 3, 2);
+}
+
+const convolved = (length: number, kernel: number, stride: number): number =>
+  Math.floor((length - kernel) / stride) + 1;

@@ -2,7 +2,7 @@ import { joinColumns } from '../../../onnx/graph/affine-matrix.ts';
 import { GraphBuilder, type Value } from '../../../onnx/graph/builder.ts';
 import { bytesOf } from '../../../onnx/graph/model-file.ts';
 import { floatProduct, type Product, rowProduct, tensorProduct } from '../../../onnx/graph/products.ts';
-import { type MoonshineDescription, Rotary } from './shape.ts';
+import { FRAME_STEP, type MoonshineDescription, Rotary } from './shape.ts';
 import { buildStem } from './stem.ts';
 import type { DecoderWeights, EncoderLayerWeights, EncoderWeights } from './weights.ts';
 
@@ -15,8 +15,9 @@ export interface EncoderOptions {
 
 /**
  * Encoder of one utterance: `audio` [rows, stride] (see `encoderInput`) to the keys and values that the decoder's
- * cross-attention reads in every step, `cross_keys` [layers * heads, headSize, frames] and
- * `cross_values` [layers * heads, frames, headSize].
+ * cross-attention reads in every step, `keys` [layers * heads, headSize, room] and `values`
+ * [layers * heads, room, headSize]. Room is the number of frames rounded up to {@link FRAME_STEP}, zeros behind the last:
+ * sums over it then run in the same order, to the last bit, whatever a batch pads it to.
  * One utterance a run, because the norm of the stem takes its statistics over all of it.
  */
 export function buildEncoder(
@@ -36,8 +37,8 @@ export function buildEncoder(
     rotary: new Rotary(graph, weights, description.maxFrames),
     positions: framePositions(graph, frames),
     product: isFast ? tensorProduct : floatProduct,
-    // GELU's output has tails: one scale a row halves this product's error for 1 % of the time.
-    rowProduct: isFast ? rowProduct : floatProduct,
+    // Which products scale row by row was chosen on 182 clips (bench/results/2026-11-23-graphs.md): 1 % of the time.
+    productOfNormed: isFast ? rowProduct : floatProduct,
   };
   let state = graph.node('Unsqueeze', [frames, graph.integers(0)]);
   weights.layers.forEach((layer, i) => {
@@ -48,7 +49,7 @@ export function buildEncoder(
     graph.node('Identity', [last], { outputs: ['last_hidden_state'] });
     graph.output('last_hidden_state', 'float32', [1, 'frames', weights.hidden]);
   }
-  crossAttentionState(graph, last, decoder, context);
+  crossAttentionState(graph, padFrames(graph, last), decoder, context);
   return graph.build();
 }
 
@@ -58,7 +59,8 @@ interface LayerContext {
   rotary: Rotary;
   positions: Value;
   product: Product;
-  rowProduct: Product;
+  /** For the products whose input comes out of a norm, as a matrix [frames, hidden]. */
+  productOfNormed: Product;
 }
 
 /** 0, 1, 2 ... for each row of `frames`: [1, frames] int64. */
@@ -80,12 +82,21 @@ function encoderLayer(
   name: string,
   input: Value,
   layer: EncoderLayerWeights,
-  { hidden, heads, rotary, positions, product, rowProduct: tailProduct }: LayerContext,
+  { hidden, heads, rotary, positions, product, productOfNormed }: LayerContext,
 ): Value {
   const { query, key, value, output } = layer.attention;
   const normed = graph.layerNorm(input, graph.floats(`${name}.norm`, layer.attentionNorm));
-  const joined = product(graph, `${name}.qkv`, normed, joinColumns([query, key, value]));
-  const [q = '', k = '', v = ''] = graph.split(joined, 2, [hidden, hidden, hidden]);
+  const joined = productOfNormed(
+    graph,
+    `${name}.qkv`,
+    graph.reshape(normed, -1, hidden),
+    joinColumns([query, key, value]),
+  );
+  const [q = '', k = '', v = ''] = graph.split(graph.reshape(joined, 1, -1, 3 * hidden), 2, [
+    hidden,
+    hidden,
+    hidden,
+  ]);
   const turn = (side: Value) => rotary.apply(graph, side, positions, heads);
   const mixed = graph.fused('MultiHeadAttention', [turn(q), turn(k), v], {
     attributes: { num_heads: heads },
@@ -93,8 +104,20 @@ function encoderLayer(
   const attended = graph.add(input, product(graph, `${name}.out`, mixed, output));
 
   const mlpInput = graph.layerNorm(attended, graph.floats(`${name}.mlp_norm`, layer.mlpNorm));
-  const inner = graph.fused('Gelu', [product(graph, `${name}.up`, mlpInput, layer.up, layer.upBias)]);
-  return graph.add(attended, tailProduct(graph, `${name}.down`, inner, layer.down, layer.downBias));
+  const rows = graph.reshape(mlpInput, -1, hidden);
+  const inner = graph.fused('Gelu', [productOfNormed(graph, `${name}.up`, rows, layer.up, layer.upBias)]);
+  return graph.add(attended, product(graph, `${name}.down`, inner, layer.down, layer.downBias));
+}
+
+/** `value` [1, frames, hidden] with zeros behind up to a multiple of {@link FRAME_STEP}. */
+function padFrames(graph: GraphBuilder, value: Value): Value {
+  const frames = graph.slice(graph.node('Shape', [value]), 0, 1, 2);
+  // ONNX Mod takes the sign of the divisor: -frames mod 16 is what is missing.
+  const missing = graph.node('Mod', [graph.node('Neg', [frames]), graph.integers(FRAME_STEP)]);
+  return graph.node('Pad', [
+    value,
+    graph.concat([graph.integers(0, 0, 0, 0), missing, graph.integers(0)], 0),
+  ]);
 }
 
 /** Keys (transposed, so that a step's product reads them in memory order) and values of all decoder layers. */
@@ -108,8 +131,8 @@ function crossAttentionState(
   const size = hidden / heads;
   const all = decoder.layers.length * heads;
   const sides = [
-    { output: 'cross_keys', weight: 'key', order: [1, 2, 0], dims: [all, size, 'frames'] },
-    { output: 'cross_values', weight: 'value', order: [1, 0, 2], dims: [all, 'frames', size] },
+    { output: 'keys', weight: 'key', order: [1, 2, 0], dims: [all, size, 'room'] },
+    { output: 'values', weight: 'value', order: [1, 0, 2], dims: [all, 'room', size] },
   ] as const;
   for (const { output, weight, order, dims } of sides) {
     const joined = joinColumns(decoder.layers.map((layer) => layer.cross[weight]));

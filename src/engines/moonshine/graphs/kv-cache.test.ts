@@ -10,12 +10,12 @@ interface FakeTensor {
 
 const createCache = () => new KvCache<string, FakeTensor>(shape, (data, dims) => ({ data, dims }));
 
-/** Speech whose keys say `id + row / 100 + frame / 10000` and values the same, negative. */
+/** Speech whose keys say `id + row / 100 + frame / 10000` and values the same, negative; zeros behind. */
 function speech(id: number, frames: number): EncodedSpeech {
   const rows = shape.layers * shape.hidden;
-  const keys = Float32Array.from(
-    { length: rows * frames },
-    (_, i) => id + Math.floor(i / frames) / 100 + (i % frames) / 10000,
+  const room = Math.ceil(frames / 16) * 16;
+  const keys = Float32Array.from({ length: rows * room }, (_, i) =>
+    i % room < frames ? id + Math.floor(i / room) / 100 + (i % room) / 10000 : 0,
   );
   return { keys, values: keys.map((value) => -value), frames };
 }
@@ -45,8 +45,8 @@ describe('KvCache', () => {
     cache.join('a', { keys, values, frames }, 1);
     const feeds = cache.feeds();
     expect(feeds['cross_key.1']?.data.buffer).toBe(keys.buffer);
-    expect(feeds['cross_key.1']?.dims).toEqual([1, 2, 3, 5]);
-    expect(feeds['cross_value.0']?.dims).toEqual([1, 2, 5, 3]);
+    expect(feeds['cross_key.1']?.dims).toEqual([1, 2, 3, 16]);
+    expect(feeds['cross_value.0']?.dims).toEqual([1, 2, 16, 3]);
     expect(part(feeds.token, 0)).toEqual([1]);
     expect(heard(part(feeds.cross_mask, 0))).toEqual([0, 1, 2, 3, 4]);
     expect(heard(part(feeds.self_mask, 0))).toEqual([(feeds['self_key.0']?.dims[2] ?? 0) + 0]);
@@ -107,5 +107,22 @@ describe('KvCache', () => {
     expect([0, 31, 32, 69].map((step) => keys[step * shape.headSize])).toEqual([1000, 1031, 1032, 1069]);
     expect(heard(part(feeds.self_mask, 0))).toEqual([...Array(70).keys(), room]);
     expect(heard(part(feeds.self_mask, 1))).toEqual([...Array(10).keys(), room]);
+  });
+
+  it('goes back to an earlier position and on with another token', () => {
+    const straight = createCache();
+    const winding = createCache();
+    for (const cache of [straight, winding]) cache.join('a', speech(1, 5), 1);
+    for (const step of [0, 1])
+      for (const cache of [straight, winding]) cache.advance(0, 10 + step, fresh([1], step));
+    for (const step of [2, 3]) winding.advance(0, 90 + step, fresh([9], step));
+    winding.rewind(0, 2, 11);
+    for (const name of ['token', 'position', 'self_mask'])
+      expect(part(winding.feeds()[name], 0)).toEqual(part(straight.feeds()[name], 0));
+    for (const cache of [straight, winding]) cache.advance(0, 12, fresh([1], 2));
+    const mask = part(winding.feeds().self_mask, 0);
+    expect(mask).toEqual(part(straight.feeds().self_mask, 0));
+    expect(heard(mask).slice(0, 3)).toEqual([0, 1, 2]);
+    expect(() => winding.rewind(0, 9, 1)).toThrow(RangeError);
   });
 });

@@ -1,11 +1,12 @@
-import type { MoonshineShape } from './shape.ts';
+import { FRAME_STEP, type MoonshineShape } from './shape.ts';
 
-/** What an encoder run gave: its fetches `cross_keys` and `cross_values`. */
+/** What an encoder run gave: its outputs, in which `frames` are of the utterance and the rest of the room is padding. */
 export interface EncodedSpeech {
-  /** [layers * heads, headSize, frames] */
+  /** [layers * heads, headSize, room] */
   keys: Float32Array;
-  /** [layers * heads, frames, headSize] */
+  /** [layers * heads, room, headSize] */
   values: Float32Array;
+  /** `encoderFrames` of the utterance's samples. */
   frames: number;
 }
 
@@ -15,7 +16,7 @@ export type FeedData = Float32Array | BigInt64Array;
 const MASKED = -1e9;
 /** Arrays grow in these steps, so that a longer sequence does not move everything at each token. */
 const POSITION_STEP = 32;
-const FRAME_STEP = 16;
+const SHARED_FRAME_STEP = 128;
 
 /**
  * State of the sequences that decode together, in the layout the decoder step reads without copying. Sequences join and
@@ -26,19 +27,26 @@ const FRAME_STEP = 16;
  */
 export class KvCache<Key, Tensor> {
   readonly #shape: MoonshineShape;
+  readonly #batch: number;
   readonly #makeTensor: (data: FeedData, dims: number[]) => Tensor;
   readonly #keys: Key[] = [];
   readonly #positions: number[] = [];
   readonly #frames: number[] = [];
   #self: SelfState = { slots: 0, room: 0, parts: [], mask: new Float32Array(0) };
   #cross: CrossState = { slots: 0, room: 0, keys: [], values: [], mask: new Float32Array(0) };
+  /** Arrays for more than one sequence; `#cross` is either these or a single sequence's own. */
+  #shared: CrossState | undefined;
   #token = new BigInt64Array(0);
   #position = new BigInt64Array(0);
   #feeds: Record<string, Tensor> | undefined;
 
-  /** `makeTensor` wraps an array and its dims for the runtime: int64 for a BigInt64Array, else float32. */
-  constructor(shape: MoonshineShape, makeTensor: (data: FeedData, dims: number[]) => Tensor) {
+  /**
+   * `makeTensor` wraps an array and its dims for the runtime: int64 for a BigInt64Array, else float32.
+   * `batch` is how many sequences are expected together; more may join, at the price of moving everything.
+   */
+  constructor(shape: MoonshineShape, makeTensor: (data: FeedData, dims: number[]) => Tensor, batch = 1) {
     this.#shape = shape;
+    this.#batch = batch;
     this.#makeTensor = makeTensor;
   }
 
@@ -59,16 +67,17 @@ export class KvCache<Key, Tensor> {
   /** Adds a sequence that begins with `token` (the start token) in the last slot. */
   join(key: Key, speech: EncodedSpeech, token: number): void {
     const slot = this.size;
+    const arrays = this.#adopt(speech);
     this.#keys.push(key);
     this.#positions.push(0);
     this.#frames.push(speech.frames);
     this.#feeds = undefined;
     this.#fitSelf();
     this.#self.mask.fill(MASKED, slot * (this.#self.room + 1), (slot + 1) * (this.#self.room + 1) - 1);
-    if (slot === 0) this.#cross = this.#adopt(speech);
+    if (slot === 0) this.#cross = arrays;
     else {
       this.#fitCross();
-      this.#copyCross(this.#adopt(speech), 0, this.#cross, slot, speech.frames);
+      this.#copyCross(arrays, 0, this.#cross, slot, speech.frames);
     }
     this.#token[slot] = BigInt(token);
     this.#position[slot] = 0n;
@@ -97,6 +106,17 @@ export class KvCache<Key, Tensor> {
     this.#token[slot] = BigInt(token);
     this.#position[slot] = BigInt(position + 1);
     if (position + 1 === room) this.#fitSelf();
+  }
+
+  /** Takes `slot` back to when it had `position` tokens behind it, to go on from there with another `token`. */
+  rewind(slot: number, position: number, token: number): void {
+    if (!(position >= 0 && position <= this.positionOf(slot)))
+      throw new RangeError(`slot ${slot} is at position ${this.positionOf(slot)}, not yet at ${position}`);
+    const { room, mask } = this.#self;
+    mask.fill(MASKED, slot * (room + 1) + position, slot * (room + 1) + room);
+    this.#positions[slot] = position;
+    this.#token[slot] = BigInt(token);
+    this.#position[slot] = BigInt(position);
   }
 
   /** Removes the sequence in `slot`; the one in the last slot takes its place. */
@@ -144,35 +164,47 @@ export class KvCache<Key, Tensor> {
     this.#feeds = undefined;
   }
 
-  /** Makes room for the sequence that has just joined, and gives room back when an eighth of it would be padding. */
+  /** Makes room for the sequence that has just joined. Shared arrays are kept for the next batch unless far too large. */
   #fitCross(): void {
-    const { layers, hidden } = this.#shape;
+    const needed = Math.max(...this.#frames);
     const old = this.#cross;
-    const room = Math.ceil(Math.max(...this.#frames) / FRAME_STEP) * FRAME_STEP;
-    if (this.size <= old.slots && room <= old.room && old.room * 7 <= room * 8) return;
-    const slots = Math.max(old.slots, 2 ** Math.ceil(Math.log2(this.size)));
-    const arrays = () => Array.from({ length: layers }, () => new Float32Array(slots * hidden * room));
-    const mask = new Float32Array(slots * room).fill(MASKED);
-    this.#cross = { slots, room, keys: arrays(), values: arrays(), mask };
+    if (!this.#shared || !fits(this.#shared, this.size, needed)) this.#shared = this.#allocateShared(needed);
+    if (old === this.#shared) return;
+    this.#cross = this.#shared;
     this.#frames.slice(0, -1).forEach((frames, slot) => {
       this.#copyCross(old, slot, this.#cross, slot, frames);
     });
   }
 
+  #allocateShared(frames: number): CrossState {
+    const { layers, hidden } = this.#shape;
+    const room = Math.ceil(frames / SHARED_FRAME_STEP) * SHARED_FRAME_STEP;
+    const slots = Math.max(this.#batch, 2 ** Math.ceil(Math.log2(this.size)));
+    const arrays = () => Array.from({ length: layers }, () => new Float32Array(slots * hidden * room));
+    return {
+      slots,
+      room,
+      keys: arrays(),
+      values: arrays(),
+      mask: new Float32Array(slots * room).fill(MASKED),
+    };
+  }
+
   /** The encoder's arrays as the state of a single sequence. */
   #adopt({ keys, values, frames }: EncodedSpeech): CrossState {
     const { layers, hidden } = this.#shape;
+    const room = keys.length / (layers * hidden);
+    if (frames > room || room % FRAME_STEP !== 0) {
+      throw new RangeError(
+        `expected ${frames} frames in room for a multiple of ${FRAME_STEP}, got room for ${room}`,
+      );
+    }
+    const mask = new Float32Array(room).fill(MASKED, frames);
     const perLayer = (array: Float32Array) =>
       Array.from({ length: layers }, (_, layer) =>
-        array.subarray(layer * hidden * frames, (layer + 1) * hidden * frames),
+        array.subarray(layer * hidden * room, (layer + 1) * hidden * room),
       );
-    return {
-      slots: 1,
-      room: frames,
-      keys: perLayer(keys),
-      values: perLayer(values),
-      mask: new Float32Array(frames),
-    };
+    return { slots: 1, room, keys: perLayer(keys), values: perLayer(values), mask };
   }
 
   #copyCross(from: CrossState, fromSlot: number, to: CrossState, toSlot: number, frames: number): void {
@@ -244,6 +276,11 @@ interface CrossState {
   values: Float32Array[];
   /** [slots, room] */
   mask: Float32Array;
+}
+
+/** Room for all and not so much that a step mostly reads padding. */
+function fits({ slots, room }: CrossState, size: number, frames: number): boolean {
+  return size <= slots && frames <= room && room <= 2 * frames + SHARED_FRAME_STEP;
 }
 
 function moveRow(array: Float32Array, rows: number, from: number, to: number): void {

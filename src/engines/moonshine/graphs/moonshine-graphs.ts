@@ -3,13 +3,14 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { cachedFile, hashFile } from '../../../onnx/graph/cache.ts';
 import { readModel } from '../../../onnx/graph/model-file.ts';
+import { buildAlignment } from './alignment.ts';
 import { buildDecoderStep } from './decoder-step.ts';
 import { buildEncoder } from './encoder.ts';
 import { MOONSHINE, type MoonshineDescription, type MoonshineShape, shapeOf } from './shape.ts';
 import { readDecoderWeights, readEncoderWeights } from './weights.ts';
 
 /** Raise it with every change to a graph: cached files of other versions are rebuilt. */
-const GRAPH_VERSION = '1';
+const GRAPH_VERSION = '4';
 
 export interface MoonshineGraphsOptions {
   /** Holds `encoder_model.onnx` and `decoder_model_merged.onnx` as shipped. */
@@ -27,6 +28,8 @@ export interface MoonshineGraphs {
   encoder: string;
   /** Path of the graph made by `buildDecoderStep`. */
   decoderStep: string;
+  /** Path of the graph made by `buildAlignment` for the description's heads. */
+  alignment: string;
   shape: MoonshineShape;
 }
 
@@ -62,12 +65,15 @@ export async function moonshineGraphs(options: MoonshineGraphsOptions): Promise<
   const decoderStep = await cached(step, async () =>
     buildDecoderStep(await decoderWeights(), description, { crossWeights }),
   );
+  const alignment = await cached('moonshine-alignment.onnx', async () =>
+    buildAlignment(await decoderWeights(), description, description.alignmentHeads),
+  );
   const shapeFile = await cached('moonshine-shape.json', async () =>
     new TextEncoder().encode(JSON.stringify(shapeOf(await decoderWeights(), description))),
   );
   // Our own file, checked by its sum.
   const shape = JSON.parse(await readFile(shapeFile, 'utf8')) as MoonshineShape;
-  return { encoder, decoderStep, shape };
+  return { encoder, decoderStep, alignment, shape };
 }
 
 /** Graphs use operators of one runtime's set, so another version builds its own. */

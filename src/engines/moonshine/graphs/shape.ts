@@ -8,10 +8,35 @@ export interface MoonshineDescription {
   maxFrames: number;
   /** Most tokens a sequence. */
   maxPositions: number;
+  /** Cross-attention heads that follow the sound best: word times come from them. */
+  alignmentHeads: readonly AttentionHead[];
 }
 
-/** Moonshine tiny and base have 8 heads. Rotary tables for 98 s of audio and 512 tokens, 330 KB. */
-export const MOONSHINE: MoonshineDescription = { heads: 8, maxFrames: 4096, maxPositions: 512 };
+/** A cross-attention head of the decoder. */
+export interface AttentionHead {
+  readonly layer: number;
+  readonly head: number;
+}
+
+/**
+ * Moonshine tiny; base has 8 heads too. Rotary tables for 98 s of audio and 512 tokens, 330 KB. The alignment heads were picked one by
+ * one out of all 48 for the least error of word edges (bench/results/2026-11-23-words.md).
+ */
+export const MOONSHINE: MoonshineDescription = {
+  heads: 8,
+  maxFrames: 4096,
+  maxPositions: 512,
+  alignmentHeads: [
+    { layer: 2, head: 0 },
+    { layer: 3, head: 2 },
+    { layer: 3, head: 5 },
+    { layer: 5, head: 1 },
+    { layer: 5, head: 7 },
+  ],
+};
+
+/** Encoder frames are padded to a multiple of this many, the lanes of the widest vector unit. */
+export const FRAME_STEP = 16;
 
 export interface MoonshineShape {
   layers: number;

@@ -1,6 +1,7 @@
 import { type AffineMatrix, dequantize } from '../../../onnx/graph/affine-matrix.ts';
 import type { GraphBuilder, Value } from '../../../onnx/graph/builder.ts';
-import { int8Product, rowUnit, unsignedZero } from '../../../onnx/graph/products.ts';
+import { ELEMENT_TYPES } from '../../../onnx/graph/model-file.ts';
+import { int8Product, roundRows, rowUnit } from '../../../onnx/graph/products.ts';
 import type { Convolution, EncoderWeights } from './weights.ts';
 
 /** How the second convolution is computed: `int8` in the shipped graph, `float` to compare. */
@@ -26,14 +27,14 @@ export function buildStem(
 
   const scaled = graph.multiply(squashed, graph.floats('group.gain', gain));
   const convolve = precision === 'int8' ? groupedConvolution : floatConvolution;
-  const product = convolve(graph, 'conv2', scaled, second);
+  const product = convolve(graph, 'conv2', scaled, second, inverse);
   const constant = add(channelSums(second, offset), weights.biases[0]);
   const drift = graph.multiply(
     graph.multiply(mean, inverse),
     graph.floats('conv2.gain', channelSums(second, gain)),
   );
   const shift = graph.node('Sub', [graph.floats('conv2.offset', constant), drift]);
-  const middle = graph.fused('Gelu', [graph.add(graph.multiply(product, inverse), shift)]);
+  const middle = graph.fused('Gelu', [graph.add(product, shift)]);
 
   // In floats: its input is heavy-tailed (peaks of 300 over an rms of 5), int8 costs words however it is scaled.
   const last = floatConvolution(graph, 'conv3', middle, third);
@@ -53,14 +54,18 @@ function firstConvolution(graph: GraphBuilder, audio: Value, convolution: Convol
 function groupStatistics(graph: GraphBuilder, value: Value): { mean: Value; inverse: Value } {
   const overAll = { attributes: { keepdims: 0 } };
   const mean = graph.node('ReduceMean', [value], overAll);
-  const square = graph.node('ReduceMean', [graph.multiply(value, value)], overAll);
+  const squares = graph.node('ReduceSumSquare', [value], overAll);
+  const count = graph.node('Cast', [graph.node('Size', [value])], {
+    attributes: { to: ELEMENT_TYPES.float32 },
+  });
+  const square = graph.node('Div', [squares, count]);
   const variance = graph.node('Sub', [square, graph.multiply(mean, mean)]);
   const deviation = graph.node('Sqrt', [graph.add(variance, graph.scalar(1e-5))]);
   return { mean, inverse: graph.node('Reciprocal', [deviation]) };
 }
 
 /**
- * Convolution of `value` [frames, inputs] in int8, every group of `stride` frames with its own scale: loud and quiet
+ * Convolution of `value` [frames, inputs] in int8, times the scalar `factor`; every group of `stride` frames with its own scale: loud and quiet
  * moments of an utterance do not share one, which is what made int8 destroy the text. Error 0.3 % where one scale for
  * all made 10 %. Windows are never laid out: tap group g is the product of groups g, g + 1, ... with its own matrix.
  */
@@ -69,27 +74,32 @@ function groupedConvolution(
   name: string,
   value: Value,
   convolution: Convolution,
+  factor: Value,
 ): Value {
   const { kernel, stride, inputs } = convolution;
-  const { groups, count, parts } = frameGroups(graph, value, convolution);
-  const unit = rowUnit(graph, groups);
-  const zeros = graph.node('Expand', [unsignedZero(graph), count]);
-  const rounded = graph.node('QuantizeLinear', [groups, graph.reshape(unit, -1), zeros], {
-    attributes: { axis: 0 },
-  });
+  const { groups, parts } = frameGroups(graph, value, convolution);
+  const unit = rowUnit(graph, graph.node('Abs', [groups]));
+  const rounded = roundRows(graph, groups, unit);
+  const scaledUnit = graph.multiply(unit, factor);
   const products = parts.map(({ first, end }, part) => {
     const taps = Math.min(stride, kernel - part * stride);
     const rows = graph.slice(rounded, 0, first, end);
     const narrowed = taps < stride ? graph.slice(rows, 1, 0, taps * inputs) : rows;
     const matrix = tapMatrix(convolution, part * stride, part * stride + taps);
     const product = int8Product(graph, `${name}.${part}`, narrowed, matrix);
-    return graph.multiply(product, graph.slice(unit, 0, first, end));
+    return graph.multiply(product, graph.slice(scaledUnit, 0, first, end));
   });
   return products.reduce((sum, product) => graph.add(sum, product));
 }
 
-/** Convolution of `value` [frames, inputs] in floats, over windows laid out [frames', kernel * inputs]. */
-function floatConvolution(graph: GraphBuilder, name: string, value: Value, convolution: Convolution): Value {
+/** Convolution of `value` [frames, inputs] in floats, times the scalar `factor`, over windows laid out [frames', kernel * inputs]. */
+function floatConvolution(
+  graph: GraphBuilder,
+  name: string,
+  value: Value,
+  convolution: Convolution,
+  factor?: Value,
+): Value {
   const { kernel, stride, inputs, outputs } = convolution;
   const { groups, parts } = frameGroups(graph, value, convolution);
   const windows = parts.map(({ first, end }, part) => {
@@ -101,7 +111,8 @@ function floatConvolution(graph: GraphBuilder, name: string, value: Value, convo
     kernel * inputs,
     outputs,
   ]);
-  return graph.node('MatMul', [graph.concat(windows, 1), matrix]);
+  const product = graph.node('MatMul', [graph.concat(windows, 1), matrix]);
+  return factor ? graph.multiply(product, factor) : product;
 }
 
 /**
@@ -123,7 +134,7 @@ function frameGroups(graph: GraphBuilder, value: Value, { kernel, stride, inputs
     first: part,
     end: part === partCount - 1 ? END : part - partCount + 1,
   }));
-  return { groups: graph.reshape(cut, -1, stride * inputs), count, parts };
+  return { groups: graph.reshape(cut, -1, stride * inputs), parts };
 }
 
 /** The taps `first` to `end` (exclusive) as a matrix [taps * inputs, outputs]. */
