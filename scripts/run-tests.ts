@@ -20,10 +20,14 @@ const CHECKS: Readonly<Record<string, readonly [program: string, ...rest: string
 const PROJECTS = ['unit', 'models', 'api', 'faults'] as const;
 const ONE_FILE_AT_A_TIME: readonly string[] = ['models', 'api', 'faults'];
 
+/** The SDK suite once more with the oldest and the newest official client; `script/test` installs them. */
+const SDKS = 'sdks';
+
 const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => name !== 'checks' && !PROJECTS.some((project) => project === name));
+const known: readonly string[] = ['checks', ...PROJECTS, SDKS];
+const unknown = wanted.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
-  console.error(`No such tests: ${unknown.join(', ')}. There are: checks, ${PROJECTS.join(', ')}.`);
+  console.error(`No such tests: ${unknown.join(', ')}. There are: ${known.join(', ')}.`);
   process.exit(2);
 }
 const runs = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
@@ -35,6 +39,8 @@ try {
     outcomes.push(...Object.entries(CHECKS).map(([name, command]) => runCheck(name, command)));
   if (PROJECTS.some(runs)) outcomes.push(build());
   for (const project of PROJECTS) if (runs(project)) outcomes.push(runProject(project));
+  if (runs(SDKS))
+    outcomes.push(runCheck('official clients, oldest and newest', ['tsx', 'scripts/test-sdks.ts', '--all']));
 } finally {
   rmSync(reports, { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-import type { Transcript } from '../transcript.ts';
+import type { Segment, TokenLogprob, Transcript } from '../transcript.ts';
 import { roundToMilliseconds } from './timestamp.ts';
 
 /** What the request is counted as: seconds of audio, rounded up. */
@@ -7,10 +7,16 @@ export interface DurationUsage {
   readonly seconds: number;
 }
 
-/** `{text, usage}`, compact. Translations carry no usage. */
-export function renderJson(transcript: Transcript): string {
+export interface JsonOptions {
+  /** Whether the tokens with their log probabilities stand in the answer. */
+  readonly logprobs?: boolean | undefined;
+}
+
+/** `{text, logprobs, usage}`, compact. Translations carry no usage. */
+export function renderJson(transcript: Transcript, { logprobs = false }: JsonOptions = {}): string {
   return JSON.stringify({
     text: transcript.text,
+    ...(logprobs ? { logprobs: logprobsJson(transcript.segments) } : {}),
     ...(transcript.task === 'transcribe' ? { usage: durationUsage(transcript.durationSecond) } : {}),
   });
 }
@@ -18,4 +24,20 @@ export function renderJson(transcript: Transcript): string {
 /** 1.7 s count as 2, 8.47 s as 9. Noise below a millisecond does not start a new second. */
 export function durationUsage(durationSecond: number): DurationUsage {
   return { type: 'duration', seconds: Math.ceil(roundToMilliseconds(durationSecond)) };
+}
+
+/**
+ * Tokens in order. Joined they are the text: the space before the very first one is taken away, unless these segments go on after
+ * others (`continues`).
+ */
+export function logprobsJson(segments: readonly Segment[], continues = false): TokenLogprob[] {
+  const tokens = segments.flatMap((segment) => segment.logprobs ?? []);
+  return tokens.map(({ token, logprob, bytes }, index) => {
+    const strip = index === 0 && !continues && bytes[0] === 0x20;
+    return {
+      token: strip ? token.slice(1) : token,
+      logprob: Number.isFinite(logprob) ? Math.min(0, logprob) : -100,
+      bytes: strip ? bytes.slice(1) : bytes,
+    };
+  });
 }

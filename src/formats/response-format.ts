@@ -1,5 +1,6 @@
 import type { Transcript } from '../transcript.ts';
-import { renderJson } from './json.ts';
+import type { CueLimits } from './cues.ts';
+import { type JsonOptions, renderJson } from './json.ts';
 import { renderSrt } from './srt.ts';
 import { renderText } from './text.ts';
 import { renderVerboseJson, type VerboseJsonOptions } from './verbose-json.ts';
@@ -10,9 +11,15 @@ export const RESPONSE_FORMATS = ['json', 'text', 'srt', 'verbose_json', 'vtt'] a
 
 export type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
 
+/** Each option matters to the formats that know it. */
+export interface RenderOptions extends VerboseJsonOptions, JsonOptions {
+  /** For srt and vtt. Default two lines of 42 characters, 7 s. */
+  readonly cues?: CueLimits | undefined;
+}
+
 interface FormatRow {
   readonly contentType: string;
-  readonly render: (transcript: Transcript, options: VerboseJsonOptions) => string;
+  readonly render: (transcript: Transcript, options: RenderOptions) => string;
 }
 
 // Clients tell text from JSON by these types alone: vtt and srt go out as text/plain, JSON without a charset.
@@ -22,9 +29,9 @@ const JSON_TYPE = 'application/json';
 const FORMATS: Readonly<Record<ResponseFormat, FormatRow>> = {
   json: { contentType: JSON_TYPE, render: renderJson },
   text: { contentType: PLAIN, render: renderText },
-  srt: { contentType: PLAIN, render: renderSrt },
+  srt: { contentType: PLAIN, render: (transcript, { cues }) => renderSrt(transcript, cues) },
   verbose_json: { contentType: JSON_TYPE, render: renderVerboseJson },
-  vtt: { contentType: PLAIN, render: renderVtt },
+  vtt: { contentType: PLAIN, render: (transcript, { cues }) => renderVtt(transcript, cues) },
 };
 
 export interface RenderedTranscript {
@@ -32,11 +39,11 @@ export interface RenderedTranscript {
   readonly body: string;
 }
 
-/** A transcript as the bytes of one response format. Granularities matter to verbose_json only; default segments. */
+/** A transcript as the bytes of one response format. */
 export function renderTranscript(
   transcript: Transcript,
   format: ResponseFormat,
-  options: VerboseJsonOptions = { granularities: ['segment'] },
+  options: RenderOptions = {},
 ): RenderedTranscript {
   const { contentType, render } = FORMATS[format];
   return { contentType, body: render(transcript, options) };

@@ -1,13 +1,12 @@
 import type { Transcript } from '../transcript.ts';
-import { cueText } from './cue.ts';
+import { buildCues, type CueLimits } from './cues.ts';
 import { formatTimestamp } from './timestamp.ts';
 
 /** Counted cues, a blank line after each, and one more line feed at the end; without speech just that line feed. */
-export function renderSrt(transcript: Transcript): string {
-  const cues = transcript.segments.map((segment, index) => {
-    const start = formatTimestamp(segment.startSecond, ',');
-    const end = formatTimestamp(segment.endSecond, ',');
-    return `${index + 1}\n${start} --> ${end}\n${cueText(segment.text)}\n\n`;
+export function renderSrt(transcript: Transcript, limits?: CueLimits): string {
+  const cues = buildCues(transcript, limits).map(({ startMs, endMs, lines }, index) => {
+    const times = `${formatTimestamp(startMs / 1000, ',')} --> ${formatTimestamp(endMs / 1000, ',')}`;
+    return `${index + 1}\n${times}\n${lines.join('\n')}\n\n`;
   });
   return `${cues.join('')}\n`;
 }

@@ -1,4 +1,4 @@
-import type { Segment, Transcript, Word } from '../transcript.ts';
+import type { Coverage, Segment, Transcript } from '../transcript.ts';
 import { durationUsage } from './json.ts';
 import { languageName } from './language-names.ts';
 import { roundToMilliseconds } from './timestamp.ts';
@@ -6,22 +6,46 @@ import { roundToMilliseconds } from './timestamp.ts';
 export type Granularity = 'segment' | 'word';
 
 export interface VerboseJsonOptions {
-  /** Which of `segments` and `words` stand in the answer; the key of the other is absent. */
-  readonly granularities: readonly Granularity[];
+  /** Which of `segments` and `words` stand in the answer; the key of the other is absent. Default segments. */
+  readonly granularities?: readonly Granularity[] | undefined;
 }
 
-/** Keys in the order of the recorded answers; `warnings` is ours and appears only when there are any. */
-export function renderVerboseJson(transcript: Transcript, { granularities }: VerboseJsonOptions): string {
+/** Keys in the order of the recorded answers; `warnings` and `x_steno` are ours and appear only when there is something to say. */
+export function renderVerboseJson(
+  transcript: Transcript,
+  { granularities = ['segment'] }: VerboseJsonOptions = {},
+): string {
   return JSON.stringify({
     task: transcript.task,
-    language: languageName(transcript.language),
+    // A translation is told by the language it is in.
+    language: transcript.task === 'translate' ? 'english' : languageName(transcript.language),
     duration: roundToMilliseconds(transcript.durationSecond),
     text: transcript.text,
     ...(granularities.includes('segment') ? { segments: transcript.segments.map(segmentJson) } : {}),
-    ...(granularities.includes('word') ? { words: transcript.segments.flatMap(wordsJson) } : {}),
+    ...(granularities.includes('word') ? { words: wordsJson(transcript.segments, granularities) } : {}),
     ...(transcript.task === 'transcribe' ? { usage: durationUsage(transcript.durationSecond) } : {}),
     ...(transcript.warnings.length > 0 ? { warnings: transcript.warnings } : {}),
+    ...(lostSomething(transcript.coverage)
+      ? { x_steno: { coverage: coverageJson(transcript.coverage) } }
+      : {}),
   });
+}
+
+function lostSomething(coverage: Coverage | undefined): coverage is Coverage {
+  return coverage !== undefined && coverage.failed.length > 0;
+}
+
+/** Seconds of the recording by what became of them; together they are its duration. */
+function coverageJson(coverage: Coverage) {
+  return {
+    transcribed: roundToMilliseconds(coverage.transcribedSecond),
+    silence: roundToMilliseconds(coverage.silenceSecond),
+    failed: roundToMilliseconds(coverage.failedSecond),
+    failed_spans: coverage.failed.map(({ startSecond, endSecond }) => ({
+      start: roundToMilliseconds(startSecond),
+      end: roundToMilliseconds(endSecond),
+    })),
+  };
 }
 
 /** All ten keys are numbers, a string or an array, never null: strict clients check each one. */
@@ -41,12 +65,24 @@ function segmentJson(segment: Segment, index: number) {
   };
 }
 
-function wordsJson(segment: Segment) {
-  return (segment.words ?? []).map((word: Word) => ({
-    word: word.text,
-    start: roundToMilliseconds(word.startSecond),
-    end: roundToMilliseconds(word.endSecond),
-  }));
+/** Without segments beside them words stand bare of punctuation, as OpenAI has it. Rounded times never run backwards. */
+function wordsJson(segments: readonly Segment[], granularities: readonly Granularity[]) {
+  const bare = !granularities.includes('segment');
+  let earliest = 0;
+  return segments
+    .flatMap((segment) => segment.words ?? [])
+    .map(({ text, ...times }) => ({ word: bare ? stripPunctuation(text) : text.trim(), ...times }))
+    .filter(({ word }) => word !== '')
+    .map(({ word, startSecond, endSecond }) => {
+      const start = Math.max(earliest, roundToMilliseconds(startSecond));
+      earliest = Math.max(start, roundToMilliseconds(endSecond));
+      return { word, start, end: earliest };
+    });
+}
+
+/** Outer punctuation only: don't, 3.5 and well-known stay, and so do signs that are read aloud. */
+function stripPunctuation(word: string): string {
+  return word.replace(/^(?:(?![%&#@*])[\p{P}\s])+|(?:(?![%&#@*])[\p{P}\s])+$/gu, '');
 }
 
 /** JSON turns NaN and infinities into null. */

@@ -1,13 +1,12 @@
 import type { Transcript } from '../transcript.ts';
-import { cueText } from './cue.ts';
+import { buildCues, type CueLimits } from './cues.ts';
 import { formatTimestamp } from './timestamp.ts';
 
 /** Header, then cues without identifiers, a blank line after each; hours are never left out. */
-export function renderVtt(transcript: Transcript): string {
-  const cues = transcript.segments.map((segment) => {
-    const start = formatTimestamp(segment.startSecond, '.');
-    const end = formatTimestamp(segment.endSecond, '.');
-    return `${start} --> ${end}\n${cueText(segment.text)}\n\n`;
+export function renderVtt(transcript: Transcript, limits?: CueLimits): string {
+  const cues = buildCues(transcript, limits).map(({ startMs, endMs, lines }) => {
+    const times = `${formatTimestamp(startMs / 1000, '.')} --> ${formatTimestamp(endMs / 1000, '.')}`;
+    return `${times}\n${lines.join('\n')}\n\n`;
   });
   return `WEBVTT\n\n${cues.join('')}`;
 }

@@ -8,6 +8,7 @@ import Fastify, {
 } from 'fastify';
 import type { Services } from '../services.ts';
 import { answerClientError } from './client-error.ts';
+import { limitConnections } from './connection-limits.ts';
 import { errorAnswer } from './error-response.ts';
 import { holdContinue } from './expect-continue.ts';
 import { addAccessLogHook } from './hooks/access-log.ts';
@@ -16,36 +17,48 @@ import { addBrowserGuardHook } from './hooks/browser-guard.ts';
 import { addClientGoneHook } from './hooks/client-gone.ts';
 import { addContentEncodingHook } from './hooks/content-encoding.ts';
 import { addRequestIdHooks, newRequestId } from './hooks/request-id.ts';
+import { addSlowReaderHook } from './hooks/slow-reader.ts';
 import { addUnreadBodyHook } from './hooks/unread-body.ts';
-import type { HttpCapabilities } from './request-warnings.ts';
 import { addHealthRoutes } from './routes/health.ts';
+import { addMetricsRoute } from './routes/metrics.ts';
 import { addModelRoutes } from './routes/models.ts';
 import { addNotFoundRoutes } from './routes/not-found.ts';
 import { addPageRoutes } from './routes/page.ts';
 import { addTranscriptionRoutes } from './routes/transcriptions.ts';
-
-/** Word times come with a later engine; until then requests for them are refused. */
-export type AppOptions = Partial<HttpCapabilities>;
+import { addTranslationRoutes } from './routes/translations.ts';
+import { addUsageRoute } from './routes/usage.ts';
 
 /** The HTTP side of the server: hooks in the order they run, then routes. It listens nowhere yet. */
-export async function buildApp(services: Services, options: AppOptions = {}): Promise<FastifyInstance> {
+export async function buildApp(services: Services): Promise<FastifyInstance> {
   const { config, keys } = services;
   const app = createFastify(services);
   holdContinue(app.server);
+  limitConnections(app.server, {
+    maximum: config.maxConnections,
+    perAddress: config.maxConnectionsPerAddress,
+    onRefused: (setting) => app.log.warn({ setting }, 'connections beyond the limit are closed unanswered'),
+  });
 
   addRequestIdHooks(app);
   addClientGoneHook(app);
-  addAccessLogHook(app);
+  addAccessLogHook(app, services.metrics);
   await app.register(helmet, HEADERS);
-  addBrowserGuardHook(app, { keysRequired: keys.required, host: config.host });
+  addBrowserGuardHook(app, { keys, host: config.host });
   addContentEncodingHook(app);
-  addAuthHook(app, { keys, docs: config.docs });
+  addAuthHook(app, services);
   addUnreadBodyHook(app);
-  app.setErrorHandler(sendError);
+  addSlowReaderHook(app, { idleSeconds: config.readIdleSeconds });
+  app.setErrorHandler((error, request, reply) => {
+    services.metrics.rejections.inc({ code: errorAnswer(error).body.error.code ?? 'none' });
+    return sendError(error, request, reply);
+  });
 
   addHealthRoutes(app, services);
   addModelRoutes(app, services.models);
-  addTranscriptionRoutes(app, services, { wordTimes: options.wordTimes ?? false });
+  addTranscriptionRoutes(app, services);
+  addTranslationRoutes(app, services);
+  addUsageRoute(app, services);
+  if (config.metrics !== 'off') addMetricsRoute(app, services.metrics);
   await addPageRoutes(app, { docs: config.docs });
   addNotFoundRoutes(app);
   await app.ready();
@@ -94,6 +107,7 @@ const HEADERS = {
 function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, headers, body } = errorAnswer(error);
   if (status === 500) request.log.error({ err: error }, 'request failed');
+  else if (body.error.code === 'store_unavailable') request.log.error({ err: error }, 'the store failed');
   else if (status === 507) request.log.warn('no disk space left for an upload');
   return reply
     .code(status)

@@ -3,7 +3,7 @@ import type { ErrorResponse } from './schemas/error.ts';
 
 interface ErrorRow {
   readonly status: number;
-  readonly type: 'invalid_request_error' | 'server_error';
+  readonly type: 'invalid_request_error' | 'server_error' | 'requests' | 'insufficient_quota';
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -45,6 +45,10 @@ const ERRORS: Readonly<Record<ErrorCode, ErrorRow>> = {
   invalid_api_key: unauthorized,
   forbidden_host: forbidden,
   forbidden_origin: forbidden,
+  admin_required: forbidden,
+  rate_limit_exceeded: { status: 429, type: 'requests' },
+  insufficient_quota: { status: 429, type: 'insufficient_quota', headers: neverAgain },
+  store_unavailable: unavailable,
   queue_full: unavailable,
   queue_timeout: unavailable,
   shutting_down: unavailable,
@@ -70,9 +74,17 @@ export function errorAnswer(thrown: unknown): ErrorAnswer {
   const wait = error.retryAfterSecond ?? (row.status === 503 ? 5 : undefined);
   return {
     status: row.status,
-    headers: { ...row.headers, ...(wait === undefined ? {} : retryHeaders(wait)) },
+    // What says when to come back does not say at the same time that it is no use.
+    headers: wait === undefined ? { ...row.headers } : { ...without(row.headers), ...retryHeaders(wait) },
     body: { error: { message: error.message, type: row.type, param: error.param ?? null, code: error.code } },
   };
+}
+
+function without({
+  'x-should-retry': _,
+  ...headers
+}: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return headers;
 }
 
 /** Client faults that fastify finds before our code does. */
@@ -94,6 +106,15 @@ function translate(thrown: unknown): StenographerError {
   const known = Object.hasOwn(FASTIFY_ERRORS, code) ? FASTIFY_ERRORS[code] : undefined;
   if (known !== undefined) return new StenographerError(known[0], known[1]);
   if (code === 'ENOSPC' || code === 'EDQUOT') return storageFull(thrown);
+  if (code === 'EMFILE' || code === 'ENFILE')
+    return new StenographerError(
+      'engine_unavailable',
+      'The server has too many files open. Try again shortly.',
+      {
+        cause: thrown,
+        retryAfterSecond: 2,
+      },
+    );
   return new StenographerError(
     'internal_error',
     'The server had an error while processing your request. Try again; if it stays, tell the operator the x-request-id.',

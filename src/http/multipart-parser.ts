@@ -17,13 +17,12 @@ export interface PartHandler {
   partEnd(): void;
 }
 
-const CRLF = Buffer.from('\r\n');
-const HEADERS_END = Buffer.from('\r\n\r\n');
-const CARRIAGE_RETURN = 0x0d;
+const CRLF = '\r\n';
+const LF = '\n';
 const MAXIMUM_PREAMBLE_BYTES = 64 * 1024;
 const MAXIMUM_HEADER_BYTES = 16 * 1024;
 const MAXIMUM_HEADERS = 32;
-const MAXIMUM_PARTS = 70;
+const MAXIMUM_PARTS = 1110;
 const MAXIMUM_BOUNDARY_LENGTH = 200;
 
 type State = 'preamble' | 'delimiter' | 'headers' | 'body-start' | 'body' | 'epilogue';
@@ -35,21 +34,27 @@ type State = 'preamble' | 'delimiter' | 'headers' | 'body-start' | 'body' | 'epi
  * States, in order: `preamble` (until the first boundary) -> `delimiter` (what follows a boundary) -> `headers` -> `body-start` ->
  * `body` -> `delimiter` ... -> `epilogue` (after the closing boundary; ignored).
  *
+ * Lines end with CRLF. When the first boundary's line ends with a bare LF, as hand-made clients write it, all of the form must.
+ *
  * Our own because the refusals must be exact: the parser of @fastify/multipart skips damaged parts, cuts long headers silently and
  * reports half of the malformed shapes as server errors.
  */
 export class MultipartParser {
   readonly #handler: PartHandler;
-  readonly #delimiter: Buffer;
+  readonly #boundary: string;
+  #lineEnd = CRLF;
+  #delimiter: Buffer;
+  #headersEnd = Buffer.from(CRLF + CRLF);
   #state: State = 'preamble';
   // The first boundary has no line before it; this makes it look like the others.
-  #buffer: Buffer = CRLF;
+  #buffer: Buffer = Buffer.from(CRLF);
   #preambleBytes = 0;
   #parts = 0;
 
   constructor(boundary: string, handler: PartHandler) {
     this.#handler = handler;
-    this.#delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
+    this.#boundary = boundary;
+    this.#delimiter = Buffer.from(`\n--${boundary}`, 'latin1');
   }
 
   write(chunk: Buffer): void {
@@ -100,7 +105,7 @@ export class MultipartParser {
   #readDelimiterEnd(): boolean {
     if (this.#buffer.length < 2) return false;
     if (this.#buffer.toString('latin1', 0, 2) === '--') return this.#advance(2, 'epilogue');
-    const lineEnd = this.#buffer.indexOf(CRLF);
+    const lineEnd = this.#findLineEnd();
     const padding = this.#buffer.toString('latin1', 0, lineEnd === -1 ? this.#buffer.length : lineEnd);
     if (!/^[ \t]*\r?$/.test(padding) || padding.length > MAXIMUM_BOUNDARY_LENGTH)
       throw malformed('a boundary line has something else on it');
@@ -111,20 +116,33 @@ export class MultipartParser {
     return this.#advance(lineEnd, 'headers');
   }
 
+  /** The first boundary's line decides how the lines of this form end. */
+  #findLineEnd(): number {
+    if (this.#parts === 0) {
+      const lineFeed = this.#buffer.indexOf(LF);
+      if (lineFeed === -1) return -1;
+      this.#lineEnd = this.#buffer[lineFeed - 1] === 0x0d ? CRLF : LF;
+      this.#delimiter = Buffer.from(`${this.#lineEnd}--${this.#boundary}`, 'latin1');
+      this.#headersEnd = Buffer.from(this.#lineEnd + this.#lineEnd);
+    }
+    return this.#buffer.indexOf(this.#lineEnd);
+  }
+
   #readHeaders(): boolean {
-    const end = this.#buffer.indexOf(HEADERS_END);
+    const end = this.#buffer.indexOf(this.#headersEnd);
     if ((end === -1 ? this.#buffer.length : end) > MAXIMUM_HEADER_BYTES)
       throw malformed(`the headers of a part are longer than ${MAXIMUM_HEADER_BYTES} bytes`);
     if (end === -1) return false;
-    const block = this.#buffer.toString('utf8', Math.min(CRLF.length, end), end);
-    this.#handler.partBegin(readPartHeaders(block));
-    return this.#advance(end + CRLF.length, 'body-start');
+    const block = this.#buffer.toString('utf8', Math.min(this.#lineEnd.length, end), end);
+    this.#handler.partBegin(readPartHeaders(block, this.#lineEnd));
+    return this.#advance(end + this.#lineEnd.length, 'body-start');
   }
 
   /** The blank line after the headers may itself begin the next boundary: then the part is empty. */
   #startBody(): boolean {
     const start = this.#buffer.subarray(0, this.#delimiter.length);
-    if (!start.equals(this.#delimiter.subarray(0, start.length))) return this.#advance(CRLF.length, 'body');
+    if (!start.equals(this.#delimiter.subarray(0, start.length)))
+      return this.#advance(this.#lineEnd.length, 'body');
     return start.length === this.#delimiter.length && this.#endPart(0);
   }
 
@@ -140,7 +158,7 @@ export class MultipartParser {
   /** Where a delimiter that is not complete yet could begin. */
   #possibleDelimiterStart(): number {
     const from = Math.max(0, this.#buffer.length - this.#delimiter.length + 1);
-    const start = this.#buffer.indexOf(CARRIAGE_RETURN, from);
+    const start = this.#buffer.indexOf(this.#lineEnd.charCodeAt(0), from);
     return start === -1 ? this.#buffer.length : start;
   }
 
@@ -169,8 +187,8 @@ export function malformed(reason: string): StenographerError {
   return new StenographerError('invalid_multipart', `The multipart form could not be parsed: ${reason}.`);
 }
 
-function readPartHeaders(block: string): PartHeaders {
-  const headers = splitHeaders(block);
+function readPartHeaders(block: string, lineEnd: string): PartHeaders {
+  const headers = splitHeaders(block, lineEnd);
   const disposition = parseDisposition(headers.get('content-disposition'));
   const encoding = headers.get('content-transfer-encoding')?.trim().toLowerCase() ?? 'binary';
   if (!['binary', '7bit', '8bit'].includes(encoding))
@@ -184,8 +202,9 @@ function readPartHeaders(block: string): PartHeaders {
   };
 }
 
-function splitHeaders(block: string): Map<string, string> {
-  const lines = block === '' ? [] : block.replace(/\r\n[ \t]+/g, ' ').split('\r\n');
+function splitHeaders(block: string, lineEnd: string): Map<string, string> {
+  const unfolded = block.replaceAll(new RegExp(`${lineEnd}[ \\t]+`, 'g'), ' ');
+  const lines = block === '' ? [] : unfolded.split(lineEnd);
   if (lines.length > MAXIMUM_HEADERS) throw malformed(`a part has more than ${MAXIMUM_HEADERS} headers`);
   const headers = new Map<string, string>();
   for (const line of lines) {

@@ -1,39 +1,31 @@
-import { InvalidRequestError } from '../errors.ts';
-import type { TranscriptionRequest } from './schemas/transcription.ts';
+import type { ResponseFormat } from '../formats/response-format.ts';
+import { CUE_FIELD_NAMES } from './schemas/audio-fields.ts';
 
-/** What the models behind the endpoint can do; requests for more are refused. */
-export interface HttpCapabilities {
-  readonly wordTimes: boolean;
+const MAXIMUM_UNKNOWN = 8;
+
+/** Fields that were sent and change nothing, in words for the caller. */
+export function unusedFieldWarnings(names: readonly string[], where: string): string[] {
+  return names.map((name) => `The field ${name} has no effect ${where}.`);
 }
 
-/** Refuses what cannot be honoured and would change the shape of the answer. */
-export function checkCapabilities(fields: TranscriptionRequest, { wordTimes }: HttpCapabilities): void {
-  const verbose = fields.response_format === 'verbose_json';
-  if (verbose && fields.timestamp_granularities.includes('word') && !wordTimes)
-    throw unsupported(
-      fields.spelling('timestamp_granularities'),
-      `The model '${fields.model}' has no word times. Ask for timestamp_granularities[]=segment, or leave the field out.`,
-    );
-  if (fields.include.includes('logprobs'))
-    throw unsupported(
-      fields.spelling('include'),
-      `The model '${fields.model}' gives no log probabilities of tokens.`,
-    );
-  if (fields.stream && (fields.response_format === 'srt' || fields.response_format === 'vtt'))
-    throw unsupported(
-      'response_format',
-      `response_format ${fields.response_format} cannot be streamed. Leave stream out, or use json.`,
-    );
+interface SubtitleRequest {
+  readonly response_format: ResponseFormat;
+  sent(field: string): boolean;
 }
 
-/** What is left aside without harm, in words for the caller. */
-export function requestWarnings(fields: TranscriptionRequest): string[] {
-  const warnings = fields.unused.map(
-    (name) => `The field ${name} has no effect with the model '${fields.model}'.`,
-  );
-  if (fields.response_format !== 'verbose_json' && fields.timestamp_granularities.includes('word'))
-    warnings.push('timestamp_granularities has an effect only with response_format verbose_json.');
-  return warnings;
+/** Limits of subtitles for an answer that has none. */
+export function cueWarnings(request: SubtitleRequest): string[] {
+  const names = CUE_FIELD_NAMES.filter((name) => request.sent(name));
+  if (names.length === 0 || request.response_format === 'srt' || request.response_format === 'vtt') return [];
+  return [`${names.join(', ')}: only with response_format srt and vtt.`];
+}
+
+/** Fields that nobody knows are ignored, as at OpenAI; a misspelt one is at least seen. */
+export function unknownFieldWarnings(names: readonly string[]): string[] {
+  const shown = names.slice(0, MAXIMUM_UNKNOWN).map((name) => name.replace(/[^\w.[\]-]/g, '?').slice(0, 40));
+  if (shown.length === 0) return [];
+  const more = names.length > shown.length ? ` and ${names.length - shown.length} more` : '';
+  return [`Unknown fields were ignored: ${shown.join(', ')}${more}.`];
 }
 
 /** `x-steno-warning`, once a warning, printable ASCII only; nothing when there are none. */
@@ -42,8 +34,4 @@ export function warningHeaders(warnings: readonly string[]): Record<string, stri
   return {
     'x-steno-warning': warnings.map((warning) => warning.replace(/[^\x20-\x7e]/g, '?').slice(0, 500)),
   };
-}
-
-function unsupported(param: string, message: string): InvalidRequestError {
-  return new InvalidRequestError(param, message, 'unsupported_value');
 }

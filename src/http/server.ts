@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { ConfigError } from '../errors.ts';
 import type { Services } from '../services.ts';
-import { type AppOptions, buildApp } from './app.ts';
+import { buildApp } from './app.ts';
 import { isLoopbackHost } from './loopback.ts';
 
 export interface RunningServer {
@@ -15,14 +15,14 @@ export interface RunningServer {
 }
 
 /** Listens as configured. Throws ConfigError for an address that others could reach without a key. */
-export async function startServer(services: Services, options: AppOptions = {}): Promise<RunningServer> {
+export async function startServer(services: Services): Promise<RunningServer> {
   const { config, keys, logger } = services;
   if (!keys.required && !isLoopbackHost(config.host) && !config.allowNoKeys)
     throw new ConfigError(
-      `Without API keys the server listens only on loopback, not on ${config.host}. Set STENO_API_KEYS or STENO_API_KEYS_FILE, ` +
-        'or STENO_ALLOW_NO_KEYS=true to serve everybody who can reach it.',
+      `Without API keys the server listens only on loopback, not on ${config.host}. Make a key with "steno keys create", set ` +
+        'STENO_API_KEYS or STENO_API_KEYS_FILE, or set STENO_ALLOW_NO_KEYS=true to serve everybody who can reach it.',
     );
-  const app = await buildApp(services, options);
+  const app = await buildApp(services);
   await app.listen({ host: bindAddress(config.host), port: config.port });
   const url = addressUrl(config.host, app.server.address() as AddressInfo);
 

@@ -3,8 +3,10 @@ import { InvalidRequestError } from '../errors.ts';
 import { malformed, type PartHandler, type PartHeaders } from './multipart-parser.ts';
 import type { FormField, Upload } from './upload.ts';
 
-const MAXIMUM_FIELDS = 64;
+/** Room for a vocabulary of 1,000 terms, each a part of its own. */
+const MAXIMUM_FIELDS = 1100;
 const MAXIMUM_FIELD_BYTES = 64 * 1024;
+const MAXIMUM_TEXT_BYTES = 512 * 1024;
 const FILE_BLOCK_BYTES = 64 * 1024;
 
 interface CollectorEvents {
@@ -21,6 +23,7 @@ export class UploadCollector implements PartHandler {
   readonly #field = Buffer.allocUnsafe(MAXIMUM_FIELD_BYTES);
   #fieldName = '';
   #fieldBytes = 0;
+  #textBytes = 0;
   #sink: WriteStream | undefined;
   #fileBytes = 0;
   #block = Buffer.allocUnsafe(FILE_BLOCK_BYTES);
@@ -36,6 +39,7 @@ export class UploadCollector implements PartHandler {
   partBegin(headers: PartHeaders): void {
     this.#target = partTarget(headers);
     if (this.#target === 'file') this.#openSink();
+    if (this.#target === 'ignored') this.#fields.push({ name: headers.name, value: '', isFile: true });
     if (this.#target !== 'field') return;
     if (this.#fields.length >= MAXIMUM_FIELDS)
       throw malformed(`it has more than ${MAXIMUM_FIELDS} text fields`);
@@ -48,6 +52,9 @@ export class UploadCollector implements PartHandler {
     if (this.#target !== 'field') return;
     if (this.#fieldBytes + bytes.length > MAXIMUM_FIELD_BYTES)
       throw malformed(`a text field is longer than ${MAXIMUM_FIELD_BYTES} bytes`);
+    this.#textBytes += bytes.length;
+    if (this.#textBytes > MAXIMUM_TEXT_BYTES)
+      throw malformed(`its text fields are longer than ${MAXIMUM_TEXT_BYTES} bytes together`);
     this.#fieldBytes += bytes.copy(this.#field, this.#fieldBytes);
   }
 
@@ -108,13 +115,12 @@ export class UploadCollector implements PartHandler {
   }
 }
 
-/** Parts that are neither the recording nor text are read and forgotten. */
+/** Files beside the recording are read and forgotten; the form's checks hear of them. Text may carry any type. */
 function partTarget({ name, hasFilename, contentType }: PartHeaders): 'field' | 'file' | 'ignored' {
+  if (name !== 'file') return hasFilename ? 'ignored' : 'field';
   // Some Java clients send bytes without a file name; their media type still says that they are no text.
-  const binary =
-    hasFilename || (contentType !== undefined && !/^(?:text\/|application\/json$)/.test(contentType));
-  if (name !== 'file') return binary ? 'ignored' : 'field';
-  if (binary) return 'file';
+  const binary = contentType !== undefined && !/^(?:text\/|application\/json$)/.test(contentType);
+  if (hasFilename || binary) return 'file';
   throw new InvalidRequestError(
     'file',
     'The field file must be a file upload (with a filename in its Content-Disposition), not text.',

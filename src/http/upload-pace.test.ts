@@ -11,7 +11,7 @@ afterEach(() => {
 
 function watch(idleSeconds: number) {
   const fail = vi.fn();
-  return { pace: watchPace(idleSeconds, fail), fail };
+  return { pace: watchPace({ idleSeconds, minimumBytesPerSecond: 1024 }, fail), fail };
 }
 
 describe('watchPace', () => {

@@ -1,8 +1,12 @@
 import { StenographerError } from '../errors.ts';
 
-/** Below 1 KiB/s over a minute a client holds a place without using it. */
 const RATE_WINDOW_MS = 60_000;
-const MINIMUM_WINDOW_BYTES = 60 * 1024;
+
+export interface PaceLimits {
+  readonly idleSeconds: number;
+  /** Over a minute. */
+  readonly minimumBytesPerSecond: number;
+}
 
 export interface UploadPace {
   received(bytes: number): void;
@@ -13,7 +17,8 @@ export interface UploadPace {
 }
 
 /** Watches an upload from now on and calls `fail` with an `upload_timeout` when it stops or is too slow. */
-export function watchPace(idleSeconds: number, fail: (error: unknown) => void): UploadPace {
+export function watchPace(limits: PaceLimits, fail: (error: unknown) => void): UploadPace {
+  const { idleSeconds, minimumBytesPerSecond } = limits;
   const idleMs = idleSeconds * 1000;
   let lastMs = performance.now();
   let windowStartMs = lastMs;
@@ -28,8 +33,12 @@ export function watchPace(idleSeconds: number, fail: (error: unknown) => void): 
     const windowIsOver = nowMs - windowStartMs >= RATE_WINDOW_MS;
     if (nowMs - lastMs >= idleMs) {
       fail(tooSlow(`sent nothing for ${idleSeconds} seconds (STENO_UPLOAD_IDLE_SECONDS)`));
-    } else if (windowIsOver && windowBytes < MINIMUM_WINDOW_BYTES) {
-      fail(tooSlow('sent less than 1 KiB a second for a minute'));
+    } else if (windowIsOver && windowBytes < (minimumBytesPerSecond * RATE_WINDOW_MS) / 1000) {
+      fail(
+        tooSlow(
+          `sent less than ${minimumBytesPerSecond} bytes a second for a minute (STENO_UPLOAD_MIN_BYTES_PER_SECOND)`,
+        ),
+      );
     } else if (windowIsOver) {
       windowStartMs = nowMs;
       windowBytes = 0;

@@ -2,14 +2,16 @@ import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import type { AudioSource } from '../audio/audio.ts';
 import { AbortedError, StenographerError } from '../errors.ts';
-import { MultipartParser } from './multipart-parser.ts';
+import { type BodyFormat, createFormParser } from './body-format.ts';
 import { UploadCollector } from './upload-collector.ts';
 import { watchPace } from './upload-pace.ts';
 
-/** One text field, as it was sent. */
+/** One field beside the recording, as it was sent. */
 export interface FormField {
   readonly name: string;
   readonly value: string;
+  /** Sent as a file, although it is not the recording: then the value is empty, and the bytes are forgotten. */
+  readonly isFile?: true;
 }
 
 export interface Upload {
@@ -20,17 +22,23 @@ export interface Upload {
 }
 
 export interface UploadOptions {
-  readonly boundary: string;
+  readonly format: BodyFormat;
   /** Existing folder that receives the file; removing it is the caller's work. */
   readonly folder: string;
   /** Largest request body, all parts and boundaries counted. */
   readonly maximumBytes: number;
   /** An upload that sends nothing for so long is refused. */
   readonly idleSeconds: number;
+  /** An upload that is slower over a minute is refused. */
+  readonly minimumBytesPerSecond: number;
+  /** Called now and then while bytes come; rejects when the disk is too full to go on. */
+  readonly checkSpace?: () => Promise<void>;
 }
 
+const SPACE_CHECK_BYTES = 16 * 1024 * 1024;
+
 /**
- * Reads a multipart body to its end: the part `file` to disk, text fields to memory. Parts may come in any order. Memory stays
+ * Reads a form to its end: the part `file` to disk, text fields to memory. Parts may come in any order. Memory stays
  * bounded because the socket waits for the disk. Throws for a form that is malformed, too large, too slow, or whose client left; the
  * rest of the body is then unread.
  */
@@ -40,9 +48,10 @@ export function receiveUpload(body: IncomingMessage, options: UploadOptions): Pr
       onDrain,
       onError: fail,
     });
-    const parser = new MultipartParser(options.boundary, collector);
-    const watch = watchPace(options.idleSeconds, fail);
+    const parser = createFormParser(options.format, collector);
+    const watch = watchPace(options, fail);
     let receivedBytes = 0;
+    let nextCheckBytes = SPACE_CHECK_BYTES;
     let ended = false;
     let failed = false;
 
@@ -54,6 +63,10 @@ export function receiveUpload(body: IncomingMessage, options: UploadOptions): Pr
       watch.received(chunk.length);
       try {
         if (receivedBytes > options.maximumBytes) throw tooLarge(options.maximumBytes, receivedBytes);
+        if (receivedBytes >= nextCheckBytes) {
+          nextCheckBytes = receivedBytes + SPACE_CHECK_BYTES;
+          options.checkSpace?.().catch(fail);
+        }
         parser.write(chunk);
         if (!collector.full) return;
         watch.hold();

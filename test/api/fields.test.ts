@@ -110,8 +110,13 @@ describe('response_format', () => {
     expect(message).toContain('json, text, srt, verbose_json, vtt');
   });
 
-  it('C69 diarized_json is not offered', async () => {
-    await expectRefused({ response_format: 'diarized_json' }, 'response_format');
+  it('C68 C69 diarized_json is not offered, with a chunking strategy or without, nor as a stream', async () => {
+    for (const fields of [{}, { chunking_strategy: 'auto' }, { stream: 'true' }])
+      await expectRefused(
+        { response_format: 'diarized_json', ...fields },
+        'response_format',
+        'invalid_value',
+      );
   });
 });
 
@@ -135,8 +140,16 @@ describe('model', () => {
 });
 
 describe('other fields', () => {
-  it('C30 an unknown field is ignored', async () => {
-    await expectAccepted({ foo: 'bar', __proto__x: '1', 'x[y][z]': '1', constructor: 'x' });
+  it('C30 an unknown field is ignored, and named in a warning', async () => {
+    const { answer } = await expectAccepted({
+      foo: 'bar',
+      __proto__x: '1',
+      'x[y][z]': '1',
+      constructor: 'x',
+    });
+    expect(answer.headers.get('x-steno-warning')).toBe(
+      'Unknown fields were ignored: foo, __proto__x, x[y][z], constructor.',
+    );
   });
 
   it('of duplicates the last one counts', async () => {
@@ -153,11 +166,6 @@ describe('other fields', () => {
 
   it('C65 a stream value that is no boolean', async () => {
     await expectRefused({ stream: 'maybe' }, 'stream');
-  });
-
-  it('C67 logprobs are refused while no model gives them', async () => {
-    await expectRefused({ 'include[]': 'logprobs' }, 'include[]', 'unsupported_value');
-    await expectRefused({ 'include[]': 'everything' }, 'include[]', 'invalid_value');
   });
 
   it('C70 chunking_strategy in its encodings; numbers that have no effect are warned of', async () => {
@@ -178,9 +186,50 @@ describe('other fields', () => {
     await expectRefused({ chunking_strategy: '{"type":' }, 'chunking_strategy');
   });
 
-  it('fields of other models are answered with a warning', async () => {
-    const { answer } = await expectAccepted({ 'keywords[]': ['Ada', 'Grace'], 'languages[]': 'en' });
-    expect(answer.headers.get('x-steno-warning')).toContain('keywords');
+  it('keywords reach the transcriber, in every spelling of a list', async () => {
+    const spellings: Record<string, string | readonly string[]>[] = [
+      { 'keywords[]': ['Ada Lovelace', 'Grace'] },
+      { keywords: ['Ada Lovelace', 'Grace'] },
+      { 'keywords[0]': 'Ada Lovelace', 'keywords[1]': 'Grace' },
+      { keywords: '["Ada Lovelace","Grace"]' },
+    ];
+    for (const fields of spellings) {
+      const { answer, options } = await expectAccepted(fields);
+      expect(options?.keywords).toEqual(['Ada Lovelace', 'Grace']);
+      expect(answer.headers.has('x-steno-warning')).toBe(false);
+    }
+    expect((await expectAccepted({ 'keywords[]': '' })).options?.keywords).toBeUndefined();
+  });
+
+  it('keywords: a thousand terms as parts of their own, no more, none longer than 256 characters', async () => {
+    const terms = Array.from({ length: 1000 }, (_, index) => `term ${index}`);
+    expect((await expectAccepted({ 'keywords[]': terms })).options?.keywords).toEqual(terms);
+    await expectRefused({ 'keywords[]': [...terms, 'one more'] }, 'keywords[]', 'invalid_value');
+    await expectRefused({ 'keywords[]': 'x'.repeat(257) }, 'keywords[]', 'invalid_value');
+    await expectRefused({ keywords: '[{"term":"x"}]' }, 'keywords', 'invalid_value');
+  });
+
+  it('languages are candidates: one that the model knows is enough, the others are warned of', async () => {
+    const one = await expectAccepted({ 'languages[]': ['en'] });
+    expect(one.options?.language).toBe('en');
+    expect(one.answer.headers.has('x-steno-warning')).toBe(false);
+    const two = await expectAccepted({ 'languages[]': ['de', 'en-US', 'auto'] });
+    expect(two.options?.language).toBe('en');
+    expect(two.answer.headers.get('x-steno-warning')).toContain('does not know de');
+    const beside = await expectAccepted({ 'languages[]': ['en', 'de'], language: 'en' });
+    expect(beside.answer.headers.get('x-steno-warning')).toContain('beside language');
+    await expectRefused({ 'languages[]': ['de', 'fr'] }, 'languages[]', 'unsupported_language');
+    await expectRefused({ 'languages[]': ['en', 'english'] }, 'languages[]', 'invalid_language_format');
+  });
+
+  it('fields for speakers have no effect, visibly', async () => {
+    const { answer } = await expectAccepted({
+      'known_speaker_names[]': 'Ada',
+      'known_speaker_references[]': 'data:audio/wav;base64,AA==',
+      response_format: 'verbose_json',
+    });
+    expect(answer.headers.get('x-steno-warning')).toContain('known_speaker_names');
+    expect(JSON.parse(answer.text).warnings).toHaveLength(2);
   });
 
   it('NUL in a field', async () => {

@@ -21,12 +21,16 @@ let withWords: TestServer;
 
 beforeAll(async () => {
   server = await startTestServer();
-  withWords = await startTestServer({ app: { wordTimes: true } });
+  withWords = await startTestServer();
   const words = [
-    { text: 'Hello', startSecond: 0.1, endSecond: 0.4 },
-    { text: 'there', startSecond: 0.4, endSecond: 0.8004 },
+    { text: 'Hello,', startSecond: 0.1, endSecond: 0.4 },
+    { text: '--', startSecond: 0.4, endSecond: 0.4 },
+    { text: 'there.', startSecond: 0.4, endSecond: 0.8004 },
   ];
-  withWords.fake.answer = { segments: [{ ...fakeSegment('Hello there', 0, 1), words }], text: 'Hello there' };
+  withWords.fake.answer = {
+    segments: [{ ...fakeSegment('Hello, there.', 0, 1), words }],
+    text: 'Hello, there.',
+  };
 });
 
 afterAll(async () => {
@@ -101,25 +105,53 @@ describe('response formats', () => {
     expect(body.usage).toEqual({ type: 'duration', seconds: 2 });
   });
 
-  it('C08 C11 word granularity, bracketed or not: words, and the key segments is absent', async () => {
+  it('C08 C11 C16 word granularity in every spelling: bare words in order, and the key segments is absent', async () => {
     for (const name of [
       'timestamp_granularities[]',
       'timestamp_granularities',
       'timestamp_granularities[0]',
     ]) {
       const body = await verbose(withWords, ['word'], name);
-      expect(body).not.toHaveProperty('segments');
+      expect(Object.keys(body)).toEqual(['task', 'language', 'duration', 'text', 'words', 'usage']);
       expect(body.words).toEqual([
         { word: 'Hello', start: 0.1, end: 0.4 },
         { word: 'there', start: 0.4, end: 0.8 },
       ]);
     }
+    expect(withWords.fake.calls.at(-1)?.options).toMatchObject({ words: true, logprobs: false });
+  });
+
+  it('C16 only outer punctuation goes, and rounded times never run backwards', async () => {
+    const word = (text: string, startSecond: number, endSecond: number) => ({ text, startSecond, endSecond });
+    const words = [
+      word(' “Don’t', 0, 0.10049),
+      word('pay', 0.10051, 0.1006),
+      word('$3.50,', 0.1004, 0.3),
+      word('50%)', 0.3, 0.5),
+      word("rock'n'roll!", 0.5, 1),
+    ];
+    server.fake.answer = { segments: [{ ...fakeSegment('x', 0, 1), words }] };
+    const body = await verbose(server, ['word']);
+    server.fake.answer = undefined;
+    expect(body.words).toEqual([
+      { word: 'Don’t', start: 0, end: 0.1 },
+      { word: 'pay', start: 0.101, end: 0.101 },
+      { word: '$3.50', start: 0.101, end: 0.3 },
+      { word: '50%', start: 0.3, end: 0.5 },
+      { word: "rock'n'roll", start: 0.5, end: 1 },
+    ]);
   });
 
   it('C08 word granularity with a model that has no word times: a clear refusal', async () => {
+    const { can } = server.fake;
+    server.fake.can = { ...can, words: false };
     const answer = await postForm(server.url, {
       fields: { response_format: 'verbose_json', 'timestamp_granularities[]': 'word' },
     });
+    const srt = await postForm(server.url, { fields: { response_format: 'srt' } });
+    server.fake.can = can;
+    expect(srt.status).toBe(200);
+    expect(server.fake.calls.at(-1)?.options.words).toBe(false);
     const expected = { status: 400, param: 'timestamp_granularities[]', code: 'unsupported_value' };
     expect(expectEnvelope(answer, expected)).toContain('no word times');
   });
@@ -144,6 +176,8 @@ describe('response formats', () => {
         'words',
         'usage',
       ]);
+      // Beside segments words keep their punctuation.
+      expect((body.words as { word: string }[]).map(({ word }) => word)).toEqual(['Hello,', '--', 'there.']);
     }
   });
 
@@ -220,10 +254,102 @@ describe('response formats', () => {
   });
 
   it('subtitles: an arrow or line break in the text does not end the cue', async () => {
-    server.fake.answer = { segments: [fakeSegment('a --> b\n\nc', 3599.9996, 360_000)] };
+    server.fake.answer = { segments: [fakeSegment('a --> b\n\nc', 3599.9996, 3602)] };
     const srt = await postForm(server.url, { fields: { response_format: 'srt' } });
     server.fake.answer = undefined;
-    expect(srt.text).toBe('1\n01:00:00,000 --> 100:00:00,000\na -> b c\n\n\n');
+    expect(srt.text).toBe('1\n01:00:00,000 --> 01:00:02,000\na -> b c\n\n\n');
+  });
+
+  describe('long sentences', () => {
+    const text =
+      'When the rain had stopped at last, the children ran down to the river, and nobody thought of the school that waited for them.';
+
+    it('C04 C05 C06 become cues of two lines of 42 characters and 7 s at most', async () => {
+      server.fake.answer = { segments: [fakeSegment(text, 0, 10)], durationSecond: 10 };
+      const srt = (await postForm(server.url, { fields: { response_format: 'srt' } })).text;
+      const vtt = (await postForm(server.url, { fields: { response_format: 'vtt' } })).text;
+      server.fake.answer = undefined;
+      const cues = srt.slice(0, -1).split('\n\n').slice(0, -1);
+      expect(cues.length).toBeGreaterThan(1);
+      for (const [index, cue] of cues.entries()) {
+        const [counter, times, ...lines] = cue.split('\n');
+        expect(counter).toBe(String(index + 1));
+        expect(times).toMatch(/^\d\d:\d\d:\d\d,\d{3} --> \d\d:\d\d:\d\d,\d{3}$/);
+        expect(lines.length).toBeLessThanOrEqual(2);
+        for (const line of lines) expect(line.length).toBeLessThanOrEqual(42);
+      }
+      const texts = cues.map((cue) => cue.split('\n').slice(2).join(' '));
+      expect(texts.join(' ')).toBe(text);
+      const counters = cues.map((_, index) => `${index + 1}\n`).join('');
+      expect(vtt.length).toBe(srt.length - counters.length - 1 + 8);
+      expect(srt.endsWith('.\n\n\n')).toBe(true);
+      expect(vtt.endsWith('.\n\n')).toBe(true);
+    });
+
+    it('the limits can be set, also so wide that a segment is one line as at OpenAI', async () => {
+      server.fake.answer = { segments: [fakeSegment(text, 0, 10)], durationSecond: 10 };
+      const wide = await postForm(server.url, {
+        fields: {
+          response_format: 'srt',
+          max_line_width: '200',
+          max_line_count: '1',
+          max_cue_duration: '60',
+        },
+      });
+      const narrow = await postForm(server.url, { fields: { response_format: 'srt', max_line_width: '20' } });
+      server.fake.answer = undefined;
+      expect(wide.text.split('\n').filter((line) => line.includes(' --> '))).toHaveLength(1);
+      expect(
+        Math.max(
+          ...narrow.text
+            .split('\n')
+            .filter((line) => !line.includes('-->'))
+            .map((line) => line.length),
+        ),
+      ).toBeLessThanOrEqual(20);
+      for (const [name, value] of [
+        ['max_line_width', '5'],
+        ['max_line_width', 'wide'],
+        ['max_line_count', '0'],
+        ['max_line_count', '1.5'],
+        ['max_cue_duration', '3600'],
+      ] as const)
+        expectEnvelope(await postForm(server.url, { fields: { response_format: 'vtt', [name]: value } }), {
+          status: 400,
+          param: name,
+          code: 'invalid_value',
+        });
+      const json = await postForm(server.url, { fields: { max_line_width: '30' } });
+      expect(json.headers.get('x-steno-warning')).toContain('max_line_width');
+    });
+  });
+
+  it('C67 include[]=logprobs: token, logprob and bytes, that spell the text', async () => {
+    for (const name of ['include[]', 'include', 'include[0]']) {
+      const body = JSON.parse((await postForm(server.url, { fields: { [name]: 'logprobs' } })).text);
+      expect(Object.keys(body)).toEqual(['text', 'logprobs', 'usage']);
+      const logprobs = body.logprobs as { token: string; logprob: number; bytes: number[] }[];
+      expect(logprobs.map(({ token }) => token).join('')).toBe(body.text);
+      expect(Buffer.from(logprobs.flatMap(({ bytes }) => bytes)).toString()).toBe(body.text);
+      for (const entry of logprobs) {
+        expect(Object.keys(entry)).toEqual(['token', 'logprob', 'bytes']);
+        expect(entry.logprob).toBeLessThanOrEqual(0);
+      }
+    }
+    expect(server.fake.calls.at(-1)?.options).toMatchObject({ words: false, logprobs: true });
+  });
+
+  it('C67 log probabilities of a model that has none: a clear refusal; of another format: a warning', async () => {
+    const { can } = server.fake;
+    server.fake.can = { ...can, logprobs: false };
+    const refused = await postForm(server.url, { fields: { 'include[]': 'logprobs' } });
+    const text = await postForm(server.url, { fields: { 'include[]': 'logprobs', response_format: 'text' } });
+    server.fake.can = can;
+    expectEnvelope(refused, { status: 400, param: 'include[]', code: 'unsupported_value' });
+    expect(text.status).toBe(200);
+    expect(text.headers.get('x-steno-warning')).toContain('include=logprobs');
+    const other = await postForm(server.url, { fields: { 'include[]': 'tokens' } });
+    expectEnvelope(other, { status: 400, param: 'include[]', code: 'invalid_value' });
   });
 
   it('C81 usage.seconds is rounded up', async () => {

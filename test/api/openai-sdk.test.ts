@@ -2,17 +2,16 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import OpenAI, {
-  APIError,
-  AuthenticationError,
-  BadRequestError,
-  InternalServerError,
-  NotFoundError,
-  toFile,
-} from 'openai';
+import type OpenAI from 'openai';
+import type { APIError } from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fakeRecording } from '../support/multipart.ts';
+import { loadOpenAiSdk } from '../support/openai-sdk.ts';
 import { startTestServer, TEST_KEY, type TestServer } from '../support/test-server.ts';
+
+/** The SDK of the lock file, or the one that scripts/test-sdks.ts names. */
+const sdk = await loadOpenAiSdk();
+const { OpenAI: Client, toFile } = sdk;
 
 let server: TestServer;
 let client: OpenAI;
@@ -23,7 +22,7 @@ beforeAll(async () => {
   server = await startTestServer({
     config: { apiKeys: [TEST_KEY], maxQueue: 2, maxUploadBytes: 1024 * 1024 },
   });
-  client = new OpenAI({ apiKey: TEST_KEY, baseURL: `${server.url}/v1`, maxRetries: 0 });
+  client = new Client({ apiKey: TEST_KEY, baseURL: `${server.url}/v1`, maxRetries: 0 });
   folder = await mkdtemp(join(tmpdir(), 'steno-sdk-'));
   path = join(folder, 'clip.wav');
   await writeFile(path, fakeRecording());
@@ -36,11 +35,11 @@ afterAll(async () => {
 
 const model = 'whisper-1';
 
-describe('the openai package', () => {
+describe(`the openai package ${sdk.version}`, () => {
   it('C60 a file stream, chunked, file before model', async () => {
     const transcription = await client.audio.transcriptions.create({ file: createReadStream(path), model });
     expect(transcription.text).toMatch(/^This is recording \w{8}\. It ends with \w{8}\.$/);
-    expect(transcription._request_id).toMatch(/^req_/);
+    if (sdk.tellsRequestId) expect(transcription._request_id).toMatch(/^req_/);
   });
 
   it('C60 a buffer, a nameless buffer, a Blob and a web response give the same text', async () => {
@@ -49,7 +48,7 @@ describe('the openai package', () => {
       await toFile(fakeRecording(), 'clip.wav'),
       await toFile(fakeRecording()),
       new File([new Uint8Array(fakeRecording())], 'mp3', { type: 'audio/mpeg' }),
-      new Response(new Uint8Array(fakeRecording())),
+      ...(sdk.retriesUploads ? [new Response(new Uint8Array(fakeRecording()))] : []),
     ];
     for (const file of files)
       expect((await client.audio.transcriptions.create({ file, model })).text).toBe(text);
@@ -95,6 +94,88 @@ describe('the openai package', () => {
     });
   });
 
+  it('C10 C67 words beside segments, and log probabilities', async () => {
+    const file = await toFile(fakeRecording(), 'clip.wav');
+    const verbose = await client.audio.transcriptions.create({
+      file,
+      model,
+      response_format: 'verbose_json',
+      timestamp_granularities: ['word', 'segment'],
+    });
+    expect(verbose.words?.[0]).toEqual({ word: 'This', start: 0, end: 0.25 });
+    expect(verbose.segments).toHaveLength(2);
+    const json = await client.audio.transcriptions.create({ file, model, include: ['logprobs'] });
+    expect(json.logprobs?.map(({ token }) => token).join('')).toBe(json.text);
+  });
+
+  it('C70 chunking_strategy as an object', async () => {
+    const { data, response } = await client.audio.transcriptions
+      .create({
+        file: await toFile(fakeRecording(), 'clip.wav'),
+        model,
+        chunking_strategy: { type: 'server_vad', threshold: 0.4 },
+      })
+      .withResponse();
+    expect(data.text).toMatch(/^This is/);
+    expect(response.headers.get('x-steno-warning')).toContain('chunking_strategy');
+  });
+
+  it('fields the package has no types for', async () => {
+    const body = {
+      file: await toFile(fakeRecording(), 'clip.wav'),
+      model,
+      keywords: ['Ada', 'Grace'],
+      languages: ['en'],
+    };
+    await client.audio.transcriptions.create(body);
+    expect(server.fake.calls.at(-1)?.options).toMatchObject({ keywords: ['Ada', 'Grace'], language: 'en' });
+  });
+
+  it.skipIf(!sdk.streams)('C63 a stream: events with types, the loop ends by itself', async () => {
+    const stream = await client.audio.transcriptions.create({
+      file: await toFile(fakeRecording(), 'clip.wav'),
+      model,
+      stream: true,
+      include: ['logprobs'],
+    });
+    let joined = '';
+    const types: string[] = [];
+    for await (const event of stream) {
+      types.push(event.type);
+      if (event.type === 'transcript.text.delta') joined += event.delta;
+      if (event.type === 'transcript.text.done') expect(event.text).toBe(joined);
+    }
+    expect(types).toEqual(['transcript.text.delta', 'transcript.text.delta', 'transcript.text.done']);
+  });
+
+  it.skipIf(!sdk.streams)('a failure in the middle of a stream is an APIError', async () => {
+    server.fake.failure = { error: new Error('secret'), when: 'after-segment' };
+    const stream = await client.audio.transcriptions.create({
+      file: await toFile(fakeRecording(), 'clip.wav'),
+      model,
+      stream: true,
+    });
+    const read = async () => {
+      for await (const _event of stream);
+    };
+    await expect(read()).rejects.toBeInstanceOf(sdk.APIError);
+    server.fake.failure = undefined;
+  });
+
+  it('C72 C73 translations', async () => {
+    const file = await toFile(fakeRecording(), 'clip.wav');
+    const plain = await client.audio.translations.create({ file, model });
+    expect(plain.text).toMatch(/^This is recording/);
+    const verbose: unknown = await client.audio.translations.create({
+      file,
+      model,
+      response_format: 'verbose_json',
+    });
+    expect(verbose).toMatchObject({ task: 'translate', language: 'english' });
+    const srt: unknown = await client.audio.translations.create({ file, model, response_format: 'srt' });
+    expect(srt).toMatch(/^1\n00:00:00,000 --> /);
+  });
+
   it('models', async () => {
     const ids: string[] = [];
     for await (const entry of client.models.list()) ids.push(entry.id);
@@ -103,41 +184,41 @@ describe('the openai package', () => {
   });
 });
 
-describe('errors in the openai package', () => {
+describe(`errors in the openai package ${sdk.version}`, () => {
   async function failure(call: Promise<unknown>): Promise<APIError> {
     const error = await call.then(
       () => undefined,
       (reason: unknown) => reason,
     );
-    if (!(error instanceof APIError)) throw new Error(`expected an APIError, got ${String(error)}`);
-    return error;
+    if (!(error instanceof sdk.APIError)) throw new Error(`expected an APIError, got ${String(error)}`);
+    return error as APIError;
   }
 
   it('have the class, code, param and request id of their cause', async () => {
     const file = await toFile(fakeRecording(), 'clip.wav');
-    const wrongKey = new OpenAI({
+    const wrongKey = new Client({
       apiKey: 'sk-wrong-key-000000',
       baseURL: `${server.url}/v1`,
       maxRetries: 0,
     });
     const unauthorized = await failure(wrongKey.audio.transcriptions.create({ file, model }));
-    expect(unauthorized).toBeInstanceOf(AuthenticationError);
+    expect(unauthorized).toBeInstanceOf(sdk.AuthenticationError);
     expect(unauthorized).toMatchObject({
       status: 401,
       code: 'invalid_api_key',
-      requestID: expect.stringMatching(/^req_/),
+      ...(sdk.tellsRequestId ? { requestID: expect.stringMatching(/^req_/) } : {}),
     });
     const badRequest = await failure(client.audio.transcriptions.create({ file, model, temperature: 3 }));
-    expect(badRequest).toBeInstanceOf(BadRequestError);
+    expect(badRequest).toBeInstanceOf(sdk.BadRequestError);
     expect(badRequest).toMatchObject({
       param: 'temperature',
       code: 'invalid_value',
       type: 'invalid_request_error',
     });
     const notFound = await failure(client.audio.transcriptions.create({ file, model: 'nope' }));
-    expect(notFound).toBeInstanceOf(NotFoundError);
+    expect(notFound).toBeInstanceOf(sdk.NotFoundError);
     expect(notFound.code).toBe('model_not_found');
-    expect(await failure(client.models.retrieve('nope'))).toBeInstanceOf(NotFoundError);
+    expect(await failure(client.models.retrieve('nope'))).toBeInstanceOf(sdk.NotFoundError);
   });
 
   it('C41 C42 413 arrives as an answer, not as a connection error', async () => {
@@ -159,9 +240,14 @@ describe('errors in the openai package', () => {
     const second = client.audio.transcriptions.create({ file: await file(), model });
     await server.fake.begun(begun + 2);
     const refused = await failure(client.audio.transcriptions.create({ file: await file(), model }));
-    expect(refused).toBeInstanceOf(InternalServerError);
+    expect(refused).toBeInstanceOf(sdk.InternalServerError);
     expect(refused).toMatchObject({ status: 503, code: 'queue_full' });
-    const patient = new OpenAI({ apiKey: TEST_KEY, baseURL: `${server.url}/v1`, maxRetries: 2 });
+    if (!sdk.retriesUploads) {
+      release();
+      await Promise.all([first, second]);
+      return;
+    }
+    const patient = new Client({ apiKey: TEST_KEY, baseURL: `${server.url}/v1`, maxRetries: 2 });
     const retried = patient.audio.transcriptions.create({ file: await file(), model }).asResponse();
     release();
     expect((await first).text).toBe((await second).text);

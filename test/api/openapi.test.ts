@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { isTranscriptionField } from '../../src/http/schemas/transcription.ts';
 import { startTestServer, TEST_KEY, type TestServer } from '../support/test-server.ts';
 
 let server: TestServer;
@@ -75,6 +76,20 @@ describe('/openapi.json', () => {
       maximum: 1,
       default: 0,
     });
+  });
+
+  it('its fields are those that the server knows, in both kinds of body', async () => {
+    for (const path of ['/v1/audio/transcriptions', '/v1/audio/translations']) {
+      const content = at(document, 'paths', path, 'post', 'requestBody', 'content');
+      const form = Object.keys(at(content, 'multipart/form-data', 'schema', 'properties'));
+      const json = Object.keys(at(content, 'application/json', 'schema', 'properties'));
+      expect(form).toContain('max_line_width');
+      expect(json.filter((name) => name !== 'input_audio').sort()).toEqual(
+        form.map((name) => name.replace('[]', '')).sort(),
+      );
+      const names = json.filter((name) => name !== 'file' && name !== 'input_audio');
+      expect(names.filter((name) => !isTranscriptionField(name))).toEqual([]);
+    }
   });
 
   it('every reference inside it resolves', () => {

@@ -5,8 +5,25 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import OpenAI, { toFile } from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CONTAINERS, convertWithFfmpeg, fixturePath, silence, wavBytes } from '../support/audio-fixtures.ts';
-import { expectEnvelope, type FormRequest, filePart, postForm } from '../support/multipart.ts';
+import {
+  CONTAINERS,
+  chunk,
+  convertWithFfmpeg,
+  fixturePath,
+  riff,
+  silence,
+  wavBytes,
+  wavFormat,
+} from '../support/audio-fixtures.ts';
+import {
+  BOUNDARY,
+  encodeForm,
+  expectEnvelope,
+  type FormRequest,
+  filePart,
+  postForm,
+  textPart,
+} from '../support/multipart.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 /** Kennedy's sentence in test/fixtures/audio/jfk.wav, 11 s. */
@@ -39,6 +56,11 @@ function words(text: string): string {
     .replace(/[^a-z' ]+/g, ' ')
     .replace(/\s+/g, ' ')
     .trim();
+}
+
+function milliseconds(timestamp: string): number {
+  const [hours = 0, minutes = 0, seconds = 0] = timestamp.split(':').map(Number);
+  return Math.round((hours * 3600 + minutes * 60 + seconds) * 1000);
 }
 
 async function transcribe(request: FormRequest = {}) {
@@ -108,6 +130,68 @@ describe('real speech', () => {
       expect(segment.text).toMatch(/^ \S/);
       earliest = segment.start;
     }
+  });
+
+  it('C08 C16 words: in order, without outer punctuation, where the sentence says them', async () => {
+    const body = await transcribeJson({
+      fields: { response_format: 'verbose_json', 'timestamp_granularities[]': 'word' },
+    });
+    expect(body).not.toHaveProperty('segments');
+    const timed = body.words as { word: string; start: number; end: number }[];
+    expect(timed.map(({ word }) => word.toLowerCase()).join(' ')).toBe(SENTENCE);
+    let earliest = 0;
+    for (const { start, end } of timed) {
+      expect(start).toBeGreaterThanOrEqual(earliest);
+      expect(end).toBeGreaterThan(start);
+      earliest = end;
+    }
+    expect(earliest).toBeLessThanOrEqual(11);
+  });
+
+  it('C10 both granularities', async () => {
+    const body = await transcribeJson({
+      fields: { response_format: 'verbose_json', 'timestamp_granularities[]': ['word', 'segment'] },
+    });
+    const spoken = body.words as { word: string }[];
+    expect(spoken.map(({ word }) => word).join(' ')).toBe(body.text);
+    expect((body.segments as object[]).length).toBeGreaterThan(0);
+  });
+
+  it('subtitles start when words start, and fit two lines of 42 characters and 7 s', async () => {
+    const { words: timed } = await transcribeJson({
+      fields: { response_format: 'verbose_json', 'timestamp_granularities[]': 'word' },
+    });
+    const starts = (timed as { start: number }[]).map(({ start }) => Math.round(start * 1000));
+    const vtt = (await transcribe({ fields: { response_format: 'vtt' } })).text;
+    for (const cue of vtt.trim().split('\n\n').slice(1)) {
+      const [times = '', ...lines] = cue.split('\n');
+      const [startMs = 0, endMs = 0] = times.split(' --> ').map(milliseconds);
+      expect(starts).toContain(startMs);
+      expect(endMs - startMs).toBeLessThanOrEqual(7000);
+      expect(lines.length).toBeLessThanOrEqual(2);
+      for (const line of lines) expect(line.length).toBeLessThanOrEqual(42);
+    }
+  });
+
+  it('C67 log probabilities spell the text', async () => {
+    const body = await transcribeJson({ fields: { 'include[]': 'logprobs' } });
+    const tokens = body.logprobs as { token: string; logprob: number; bytes: number[] }[];
+    expect(tokens.map(({ token }) => token).join('')).toBe(body.text);
+    expect(Buffer.from(tokens.flatMap(({ bytes }) => bytes)).toString()).toBe(body.text);
+    for (const { logprob } of tokens) expect(logprob).toBeLessThanOrEqual(0);
+  });
+
+  it('keywords and candidates for the language change nothing that was right', async () => {
+    const answer = await transcribe({
+      fields: { 'keywords[]': ['Kennedy', 'Moonshine'], 'languages[]': 'en' },
+    });
+    expect(words((JSON.parse(answer.text) as { text: string }).text)).toBe(SENTENCE);
+    expect(answer.headers.has('x-steno-warning')).toBe(false);
+  });
+
+  it('C72 the English model does not translate', async () => {
+    const answer = await postForm(server.url, { path: '/v1/audio/translations', file: filePart(speech) });
+    expectEnvelope(answer, { status: 400, param: 'model', code: 'unsupported_value' });
   });
 
   it('C18 C19 silence is an empty text in every format', async () => {
@@ -233,5 +317,28 @@ describe('real concurrency', () => {
       const body = await transcribeJson({ file: filePart(wavBytes({ seconds, generate: silence })) });
       expect(body.usage).toEqual({ type: 'duration', seconds: expected });
     }
+  });
+
+  it('C66 a client that leaves a long stream frees the place and the disk within 2 s', async () => {
+    const long = riff(
+      chunk('fmt ', wavFormat({ tag: 1, channels: 1, sampleRate: 16_000, bits: 16 })),
+      chunk('data', Buffer.concat(Array.from({ length: 30 }, () => speech.subarray(44)))),
+    );
+    const controller = new AbortController();
+    const response = await fetch(`${server.url}/v1/audio/transcriptions`, {
+      method: 'POST',
+      headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` },
+      body: encodeForm([filePart(long), textPart('stream', 'true')]),
+      signal: controller.signal,
+    });
+    const first = await response.body?.getReader().read();
+    expect(Buffer.from(first?.value ?? []).toString()).toContain('transcript.text.delta');
+    expect(server.services.admission.size).toBe(1);
+    const startMs = performance.now();
+    controller.abort();
+    await expect.poll(() => server.services.admission.size, { timeout: 5000 }).toBe(0);
+    await expect.poll(() => server.scratchFiles(), { timeout: 5000 }).toEqual([]);
+    expect(words((await transcribeJson()).text)).toBe(SENTENCE);
+    expect(performance.now() - startMs).toBeLessThan(2000);
   });
 });

@@ -58,6 +58,7 @@ describe('paths and methods', () => {
       '//v1/audio/transcriptions',
       '/audio/transcriptions',
       '/audio/transcriptions/',
+      '/openai/v1/audio/transcriptions',
       '/openai/deployments/whisper-1/audio/transcriptions?api-version=2024-06-01',
     ])
       expect({ path, status: (await postForm(server.url, { path })).status }).toEqual({ path, status: 200 });
@@ -124,6 +125,21 @@ describe('models', () => {
   it('C75 an unknown model', async () => {
     expectEnvelope(await get('/v1/models/nope'), { status: 404, code: 'model_not_found', param: 'model' });
     expectEnvelope(await get('/v1/models/__proto__'), { status: 404, code: 'model_not_found' });
+  });
+});
+
+describe('HEAD', () => {
+  it('is answered like GET without the body; on the transcription route it is a wrong method', async () => {
+    for (const path of ['/v1/models', '/v1/models/whisper-1', '/openapi.json']) {
+      const head = await get(path, { method: 'HEAD' });
+      const { headers, text } = await get(path);
+      expect({ path, status: head.status, text: head.text }).toEqual({ path, status: 200, text: '' });
+      expect(head.headers.get('content-type')).toBe(headers.get('content-type'));
+      expect(Number(head.headers.get('content-length'))).toBe(Buffer.byteLength(text));
+    }
+    const audio = await get('/v1/audio/transcriptions', { method: 'HEAD' });
+    expect(audio.status).toBe(405);
+    expect(audio.headers.get('allow')).toContain('POST');
   });
 });
 

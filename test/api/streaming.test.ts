@@ -84,6 +84,40 @@ describe('stream=true', () => {
     expect(types).toEqual(['transcript.text.delta', 'transcript.text.delta', 'transcript.text.done']);
   });
 
+  it('C62 C67 deltas and the end carry the tokens when asked, and they spell the text', async () => {
+    const answer = await postForm(server.url, { fields: { stream: 'true', 'include[]': 'logprobs' } });
+    type Token = { token: string; logprob: number; bytes: number[] };
+    const all = events(answer.text) as { delta?: string; text?: string; logprobs: Token[] }[];
+    const spell = (tokens: readonly Token[]) => tokens.map(({ token }) => token).join('');
+    for (const { delta, logprobs } of all.slice(0, -1)) expect(spell(logprobs)).toBe(delta);
+    const done = all.at(-1);
+    expect(Object.keys(done ?? {})).toEqual(['type', 'text', 'logprobs', 'usage']);
+    expect(spell(done?.logprobs ?? [])).toBe(done?.text);
+  });
+
+  it('C62 silence: no delta, an empty end', async () => {
+    server.fake.answer = { segments: [], text: '' };
+    const answer = await postForm(server.url, streamed);
+    server.fake.answer = undefined;
+    expect(events(answer.text)).toEqual([
+      { type: 'transcript.text.done', text: '', usage: { type: 'duration', seconds: 2 } },
+    ]);
+  });
+
+  it('warnings known before stand in the header, all of them in the last event', async () => {
+    server.fake.answer = { warnings: ['A loop was cut.'] };
+    const answer = await postForm(server.url, {
+      fields: { stream: 'true', response_format: 'verbose_json', 'known_speaker_names[]': 'Ada' },
+    });
+    server.fake.answer = undefined;
+    expect(answer.headers.get('x-steno-warning')).toMatch(/verbose_json.*known_speaker_names/);
+    expect((events(answer.text).at(-1) as { warnings: string[] }).warnings).toEqual([
+      expect.stringContaining('verbose_json'),
+      expect.stringContaining('known_speaker_names'),
+      'A loop was cut.',
+    ]);
+  });
+
   it('C64 what can be known before is an ordinary error', async () => {
     expectEnvelope(await postForm(server.url, { fields: { stream: 'true', model: 'nope' } }), {
       status: 404,

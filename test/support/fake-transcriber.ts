@@ -2,8 +2,19 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import type { AudioSource } from '../../src/audio/audio.ts';
 import { AbortedError, InvalidAudioError } from '../../src/errors.ts';
-import type { TranscribeOptions, Transcriber, TranscriptEvent } from '../../src/transcribe/transcriber.ts';
-import { joinSegmentTexts, type Segment, type Transcript } from '../../src/transcript.ts';
+import type {
+  ModelAbilities,
+  TranscribeOptions,
+  Transcriber,
+  TranscriptEvent,
+} from '../../src/transcribe/transcriber.ts';
+import {
+  joinSegmentTexts,
+  type Segment,
+  type TokenLogprob,
+  type Transcript,
+  type Word,
+} from '../../src/transcript.ts';
 
 /** One call of the fake, for tests that look at or steer it. */
 export interface FakeCall {
@@ -15,6 +26,8 @@ export interface FakeCall {
 
 export interface FakeTranscriber extends Transcriber {
   readonly calls: readonly FakeCall[];
+  /** What requests may ask for from now on; at first everything. */
+  can: ModelAbilities;
   /** From now on calls wait after their first segment until the returned function is called. */
   hold(): () => void;
   /** Resolves when `count` calls have begun in all. */
@@ -38,6 +51,8 @@ export function createFakeTranscriber(): FakeTranscriber {
 
   const fake: FakeTranscriber = {
     calls,
+    can: { words: true, logprobs: true, keywords: true, translate: true },
+    abilities: () => fake.can,
     answer: undefined,
     failure: undefined,
     begun: begun.reached,
@@ -77,7 +92,10 @@ async function* events(
   const { size } = await stat(source.path);
   if (size !== source.sizeBytes) throw new Error(`the file has ${size} bytes, not ${source.sizeBytes}`);
   if (size < 16) throw new InvalidAudioError('it is too small');
-  const transcript = { ...(await transcribeBytes(source, options.model)), ...answer };
+  const transcript = withDetails({ ...(await transcribeBytes(source, options.model)), ...answer }, options);
+  options.onDecoded?.(transcript.durationSecond);
+  for (const stage of ['decode', 'detect', 'queue', 'encode', 'text'] as const)
+    options.onTiming?.({ stage, second: 0.001 });
   yield { type: 'transcription-progress', decodedSecond: transcript.durationSecond, finishedSecond: 0 };
   for (const [index, segment] of transcript.segments.entries()) {
     yield { type: 'segment-final', segment };
@@ -115,6 +133,35 @@ async function transcribeBytes({ path, sizeBytes }: AudioSource, model: string):
     segments,
     warnings: [],
   };
+}
+
+/** Words and tokens where they were asked for, and only there. */
+function withDetails(transcript: Transcript, options: TranscribeOptions): Transcript {
+  const segments = transcript.segments.map(({ words, logprobs, ...segment }) => ({
+    ...segment,
+    ...(options.words ? { words: words ?? fakeWords(segment) } : {}),
+    ...(options.logprobs ? { logprobs: logprobs ?? fakeLogprobs(segment) } : {}),
+  }));
+  return { ...transcript, task: options.task ?? 'transcribe', segments };
+}
+
+/** The pieces between spaces, all of one length. */
+function fakeWords({ text, startSecond, endSecond }: Segment): Word[] {
+  const texts = text.split(' ');
+  const length = (endSecond - startSecond) / texts.length;
+  return texts.map((piece, index) => ({
+    text: piece,
+    startSecond: startSecond + index * length,
+    endSecond: startSecond + (index + 1) * length,
+  }));
+}
+
+function fakeLogprobs({ text }: Segment): TokenLogprob[] {
+  return text.split(' ').map((piece) => ({
+    token: ` ${piece}`,
+    logprob: -0.25,
+    bytes: [...Buffer.from(` ${piece}`)],
+  }));
 }
 
 export function fakeSegment(text: string, startSecond: number, endSecond: number): Segment {

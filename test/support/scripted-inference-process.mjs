@@ -6,7 +6,10 @@ const cancelled = new Set();
 process.on('disconnect', () => process.exit(0));
 process.on('message', (message) => {
   if (message.type === 'setup') ready(Number(message.setup.vadPath));
-  if (message.type === 'cancel') cancelled.add(message.id);
+  if (message.type === 'cancel') {
+    cancelled.add(message.id);
+    process.send({ type: 'alive' });
+  }
   if (message.type === 'task') run(message.id, message.task.model);
 });
 

@@ -1,14 +1,17 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { type Config, configSchema } from '../../src/config.ts';
-import type { AppOptions } from '../../src/http/app.ts';
 import { startServer } from '../../src/http/server.ts';
+import { createMetrics } from '../../src/metrics.ts';
 import { CATALOG, createModelRegistry, type ModelEntry } from '../../src/models/catalog.ts';
 import { createAdmission } from '../../src/scheduler/admission.ts';
-import type { Services } from '../../src/services.ts';
-import { createKeyRing } from '../../src/store/key-ring.ts';
+import { limitsForAll, type Services } from '../../src/services.ts';
+import { type Accounts, createAccounts } from '../../src/store/accounts.ts';
+import { createMemoryStore } from '../../src/store/memory-store.ts';
+import { openDataStore } from '../../src/store/sqlite/open-store.ts';
 import { openScratchSpace } from '../../src/util/scratch-space.ts';
 import { createFakeTranscriber, type FakeTranscriber } from './fake-transcriber.ts';
 
@@ -16,7 +19,10 @@ export interface TestServerOptions {
   /** `real` runs the whole product, engine and ffmpeg included; default `fake`. */
   readonly transcriber?: 'fake' | 'real';
   readonly config?: Partial<Config>;
-  readonly app?: AppOptions;
+  /** Where keys and usage are; default `memory`. */
+  readonly store?: 'memory' | 'file';
+  /** Length of the rate windows instead of a minute. */
+  readonly windowSeconds?: number;
   /** Receives log lines; without it nothing is logged. */
   readonly log?: (line: string) => void;
 }
@@ -47,8 +53,10 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     options.log === undefined ? pino({ level: 'silent' }) : pino({ level: 'debug' }, { write: options.log });
   const fake = options.transcriber === 'real' ? undefined : createFakeTranscriber();
   const services =
-    fake === undefined ? await realServices(config, logger) : await fakeServices(config, logger, fake);
-  const server = await startServer(services, options.app);
+    fake === undefined
+      ? await realServices(config, logger)
+      : await fakeServices(config, logger, fake, options);
+  const server = await startServer(services);
   return {
     url: server.url,
     port: Number(new URL(server.url).port),
@@ -83,7 +91,18 @@ async function fakeServices(
   config: Config,
   logger: Services['logger'],
   transcriber: FakeTranscriber,
+  options: TestServerOptions,
 ): Promise<Services> {
+  const accounts = await openTestAccounts(config, options);
+  const metrics = createMetrics();
+  metrics.watch({
+    requestsInside: () => admission.size,
+    tasksWaiting: () => 0,
+    tasksRunning: () => 0,
+    inferenceProcessIds: () => [],
+    unwrittenUsage: () => accounts.usage.unwritten,
+    ready: () => !draining,
+  });
   const admission = createAdmission({ limit: config.maxQueue });
   const scratch = await openScratchSpace(config.dataDir);
   let draining = false;
@@ -92,7 +111,9 @@ async function fakeServices(
     logger,
     models: createModelRegistry([...CATALOG.models, SLASHED_MODEL], config.aliases),
     transcriber,
-    keys: createKeyRing(config.apiKeys),
+    keys: accounts.keys,
+    accounts,
+    metrics,
     admission,
     scratch,
     readiness: () => ({
@@ -104,8 +125,25 @@ async function fakeServices(
       draining = true;
       admission.close();
     },
-    close: () => scratch.close(),
+    async close() {
+      await scratch.close();
+      accounts.close();
+    },
   };
+}
+
+async function openTestAccounts(config: Config, options: TestServerOptions): Promise<Accounts> {
+  const place =
+    options.store === 'file'
+      ? await openDataStore(config.dataDir)
+      : { store: createMemoryStore(), pepper: randomBytes(32) };
+  const window = options.windowSeconds === undefined ? {} : { windowSeconds: options.windowSeconds };
+  return createAccounts({
+    ...place,
+    ...window,
+    configuredKeys: config.apiKeys,
+    limits: limitsForAll(config),
+  });
 }
 
 async function listUploads(dataDir: string): Promise<string[]> {

@@ -1,18 +1,22 @@
 import type { FastifyInstance, FastifyRequest, HTTPMethods } from 'fastify';
 import { StenographerError } from '../../errors.ts';
 import { HEALTH_PATHS } from './health.ts';
+import { METRICS_PATH } from './metrics.ts';
 import { MODEL_LIST_PATHS, MODEL_PATHS } from './models.ts';
 import { OPENAPI_PATH } from './page.ts';
 import { TRANSCRIPTION_PATHS } from './transcriptions.ts';
+import { TRANSLATION_PATHS } from './translations.ts';
+import { USAGE_PATH } from './usage.ts';
 
 const METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 const READING: readonly HTTPMethods[] = ['GET', 'HEAD'];
 
 /** 404 for paths that do not exist, 405 with `Allow` for methods that a path does not have. */
 export function addNotFoundRoutes(app: FastifyInstance): void {
-  for (const url of TRANSCRIPTION_PATHS) refuseOtherMethods(app, url, ['POST']);
-  for (const url of [...MODEL_LIST_PATHS, ...MODEL_PATHS, ...HEALTH_PATHS, OPENAPI_PATH])
+  for (const url of [...TRANSCRIPTION_PATHS, ...TRANSLATION_PATHS]) refuseOtherMethods(app, url, ['POST']);
+  for (const url of [...MODEL_LIST_PATHS, ...MODEL_PATHS, ...HEALTH_PATHS, OPENAPI_PATH, USAGE_PATH])
     refuseOtherMethods(app, url, READING);
+  if (app.hasRoute({ method: 'GET', url: METRICS_PATH })) refuseOtherMethods(app, METRICS_PATH, READING);
   app.setNotFoundHandler(async (request) => {
     throw new StenographerError('unknown_url', `Invalid URL (${printableTarget(request)}).`);
   });

@@ -7,6 +7,8 @@ export interface FieldValues {
   readonly spelling: string;
   /** In the order sent, empty ones left out. */
   readonly values: readonly string[];
+  /** Whether one of them came as a file. */
+  readonly isFile: boolean;
 }
 
 /**
@@ -14,14 +16,15 @@ export interface FieldValues {
  * absent, because some clients always send every field.
  */
 export function groupFields(fields: readonly FormField[]): ReadonlyMap<string, FieldValues> {
-  const groups = new Map<string, { spelling: string; values: string[] }>();
-  for (const { name, value } of fields) {
-    if (value === '') continue;
+  const groups = new Map<string, { spelling: string; values: string[]; isFile: boolean }>();
+  for (const { name, value, isFile = false } of fields) {
+    if (value === '' && !isFile) continue;
     const bare = name.replace(/\[\d*\]$/, '');
     if (value.includes('\0'))
       throw new InvalidRequestError(bare, `The field ${bare} must not contain NUL characters.`);
-    const group = groups.get(bare) ?? { spelling: name.replace(/\[\d+\]$/, '[]'), values: [] };
-    group.values.push(value);
+    const group = groups.get(bare) ?? { spelling: name.replace(/\[\d+\]$/, '[]'), values: [], isFile };
+    group.isFile ||= isFile;
+    if (!isFile) group.values.push(value);
     groups.set(bare, group);
   }
   return groups;

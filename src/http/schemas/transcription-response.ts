@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { errorResponse } from './error.ts';
 
 const number = (description: string) => z.number().describe(description);
 
@@ -15,18 +16,76 @@ const segmentResponse = z.object({
   no_speech_prob: number('0..1.'),
 });
 
-/** The JSON answers: `json` has text and usage, `verbose_json` the rest too. */
-export const transcriptionResponse = z.object({
-  text: z.string().describe('The transcribed text; empty when nothing was said.'),
-  usage: z
-    .object({ type: z.literal('duration'), seconds: z.int().describe('Seconds of audio, rounded up.') })
-    .optional(),
-  task: z.literal('transcribe').optional(),
+const wordResponse = z.object({
+  word: z.string().describe('Without outer punctuation when words are the only granularity.'),
+  start: number('Seconds.'),
+  end: number('Seconds.'),
+});
+
+const usage = z
+  .object({ type: z.literal('duration'), seconds: z.int().describe('Seconds of audio, rounded up.') })
+  .optional();
+
+const logprobs = z
+  .array(
+    z.object({
+      token: z.string().describe('Text of the token, its leading space included.'),
+      logprob: number('Natural logarithm of its probability.'),
+      bytes: z.array(z.int()).describe('UTF-8 bytes of the token; a token may be a part of a character.'),
+    }),
+  )
+  .optional()
+  .describe('With include[]=logprobs.');
+
+const warnings = z.array(z.string()).optional().describe('What could not be honoured.');
+
+const coverage = z.object({
+  transcribed: number('Seconds handed to the engine.'),
+  silence: number('Seconds without speech.'),
+  failed: number('Seconds of speech that are missing in the text.'),
+  failed_spans: z.array(z.object({ start: number('Seconds.'), end: number('Seconds.') })),
+});
+
+const verboseFields = {
   language: z.string().optional().describe('Lower-case English name of the language.'),
   duration: z.number().optional().describe('Seconds of audio.'),
-  segments: z.array(segmentResponse).optional(),
-  words: z
-    .array(z.object({ word: z.string(), start: number('Seconds.'), end: number('Seconds.') }))
-    .optional(),
-  warnings: z.array(z.string()).optional().describe('What could not be honoured.'),
+  segments: z.array(segmentResponse).optional().describe('Absent when words are the only granularity.'),
+  x_steno: z
+    .object({ coverage })
+    .optional()
+    .describe('Only when a part could not be transcribed: what became of each second.'),
+};
+
+/** The JSON answers: `json` has text, logprobs and usage, `verbose_json` the rest too. */
+export const transcriptionResponse = z.object({
+  text: z.string().describe('The transcribed text; empty when nothing was said.'),
+  logprobs,
+  usage,
+  task: z.literal('transcribe').optional(),
+  ...verboseFields,
+  words: z.array(wordResponse).optional().describe('With granularity word.'),
+  warnings,
 });
+
+/** `json` has the text alone, `verbose_json` the rest too. */
+export const translationResponse = z.object({
+  text: z.string().describe('The English text; empty when nothing was said.'),
+  task: z.literal('translate').optional(),
+  ...verboseFields,
+  warnings,
+});
+
+/** What stands in a `data:` line of a stream. */
+export const transcriptEvent = z.union([
+  z
+    .object({
+      type: z.literal('transcript.text.delta'),
+      delta: z.string().describe('The next piece; joined they are the text.'),
+      logprobs,
+    })
+    .describe('As soon as a piece of text is known.'),
+  z
+    .object({ type: z.literal('transcript.text.done'), text: z.string(), logprobs, usage, warnings })
+    .describe('Once, before [DONE].'),
+  errorResponse,
+]);
