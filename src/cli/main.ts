@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addKeysCommand } from './commands/keys.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addTranscribeCommand } from './commands/transcribe.ts';
+import { addUsageCommand } from './commands/usage.ts';
 import { EXIT_CODE_HELP, EXIT_CODES, type ExitCode, exitCodeOf } from './exit-codes.ts';
 import { describeError } from './output.ts';
 
@@ -25,6 +27,8 @@ const finish = (code: ExitCode): void => {
 addServeCommand(program, readVersion());
 addTranscribeCommand(program, finish);
 addDoctorCommand(program, finish);
+addKeysCommand(program, finish);
+addUsageCommand(program, finish);
 
 // A reader that has seen enough (`steno ... | head`) closes the pipe: nobody is left to tell.
 process.stdout.on('error', () => process.exit(EXIT_CODES.output));

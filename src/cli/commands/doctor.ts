@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { probeFfmpeg } from '../../audio/probe-ffmpeg.ts';
 import type { Config } from '../../config.ts';
 import { CATALOG, type ModelFile } from '../../models/catalog.ts';
+import { driverName } from '../../store/sqlite/driver.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
 
@@ -38,7 +39,10 @@ async function examine(config: Config): Promise<Finding[]> {
 function examineNode(): Finding {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const healthy = major > 20 || (major === 20 && minor >= 19);
-  return { healthy, text: `Node ${process.version}${healthy ? '' : '; 20.19 or newer is needed'}` };
+  return {
+    healthy,
+    text: `Node ${process.version}${healthy ? '' : '; 20.19 or newer is needed'}, SQLite from ${driverName()}`,
+  };
 }
 
 async function examineFfmpeg(program: string): Promise<Finding> {

@@ -69,13 +69,22 @@ function parseTemperature(text: string): number {
   return value;
 }
 
+const TIMED_FORMATS: ReadonlySet<string> = new Set(['srt', 'vtt']);
+
 /** Transcribes one file after another; a bad one does not stop the others. Throws for what concerns them all. */
 async function transcribeFiles(inputs: readonly string[], flags: TranscribeFlags): Promise<ExitCode> {
   const config = configFrom({ ...flags }, { STENO_LOG_LEVEL: 'silent' });
   const outputIsFolder = flags.output !== undefined && (await isFolder(flags.output));
   const plan = planOutputs(inputs, { format: flags.format, output: flags.output, outputIsFolder });
   const stop = stopOnSignals();
-  const services = await createServices(config, { logger: createLogger(config.logLevel, process.stderr) });
+  // One recording at a time: nobody to let pass.
+  const services = await createServices(
+    { ...config, engineExpress: false },
+    {
+      logger: createLogger(config.logLevel, process.stderr),
+      store: 'memory',
+    },
+  );
   let code: ExitCode = EXIT_CODES.ok;
   try {
     const { id } = services.models.resolve(flags.model ?? config.defaultModel);
@@ -86,6 +95,8 @@ async function transcribeFiles(inputs: readonly string[], flags: TranscribeFlags
       language,
       prompt,
       temperature,
+      // Subtitles start when their words do.
+      words: TIMED_FORMATS.has(flags.format) && services.transcriber.abilities(id).words,
       signal: stop.signal,
     };
     for (const file of plan) {

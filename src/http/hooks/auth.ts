@@ -1,7 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance } from 'fastify';
-import { StenographerError } from '../../errors.ts';
-import type { Caller, KeyRing } from '../../store/key-ring.ts';
+import { AdminRequiredError, RateLimitError, StenographerError } from '../../errors.ts';
+import type { Services } from '../../services.ts';
+import { keyForm } from '../../store/api-key.ts';
+import type { Caller } from '../../store/key-ring.ts';
+import type { WindowState } from '../../store/rate-window.ts';
+import { METRICS_PATH } from '../routes/metrics.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -13,22 +17,71 @@ declare module 'fastify' {
 /** Routes that answer without a key; with the documentation on also those below `/docs`. Everything else is refused. */
 const PUBLIC_ROUTES: ReadonlySet<string> = new Set(['/', '/health', '/healthz', '/readyz']);
 
-export function isPublicRoute(route: string | undefined, docs: boolean): boolean {
+/** Routes for admin keys only, whatever the method. */
+const ADMIN_ROUTES: ReadonlySet<string> = new Set([METRICS_PATH]);
+
+/** The settings that open routes. */
+export type AccessSettings = Pick<Services['config'], 'docs' | 'metrics' | 'maxFailedKeysPerMinute'>;
+
+export function isPublicRoute(route: string | undefined, { docs, metrics }: AccessSettings): boolean {
   if (route === undefined) return false;
   if (PUBLIC_ROUTES.has(route)) return true;
+  if (route === METRICS_PATH) return metrics === 'open';
   return docs && (route === '/openapi.json' || route === '/docs' || route.startsWith('/docs/'));
 }
 
 /** Denies by default: a route added later needs a key without being told so. */
-export function addAuthHook(app: FastifyInstance, { keys, docs }: { keys: KeyRing; docs: boolean }): void {
+export function addAuthHook(app: FastifyInstance, services: Services): void {
+  const { keys, config } = services;
   app.decorateRequest('caller', null);
   app.addHook('onRequest', async (request) => {
-    if (!keys.required || isPublicRoute(request.routeOptions.url, docs)) return;
+    const route = request.routeOptions.url;
+    if (!keys.required || isPublicRoute(route, config)) return;
     const key = presentedKey(request.headers);
     if (key === undefined) throw missingKey();
+    await checkGuessing(key, request.ip, services);
     request.caller = keys.authenticate(key) ?? null;
-    if (request.caller === null) throw wrongKey(key);
+    if (request.caller === null) throw await refusedKey(key, request.ip, services);
+    if (route !== undefined && ADMIN_ROUTES.has(route) && request.caller.scope !== 'admin')
+      throw new AdminRequiredError();
   });
+}
+
+/**
+ * An address that has sent many unknown keys is answered without a look at the next one, for the rest of the minute. Keys of the
+ * form we make go through: nobody can guess one, and an honest client does not suffer from a neighbour behind the same address.
+ */
+async function checkGuessing(key: string, address: string, { accounts, config }: Services): Promise<void> {
+  const limit = config.maxFailedKeysPerMinute;
+  if (limit === 0 || keyForm(key) === 'complete') return;
+  const state = await accounts.failedKeys.look(networkOf(address), limit);
+  if (!state.allowed) throw tooManyKeys(state);
+}
+
+async function refusedKey(
+  key: string,
+  address: string,
+  { accounts, config, metrics }: Services,
+): Promise<StenographerError> {
+  metrics.failedKeys.inc();
+  const limit = config.maxFailedKeysPerMinute;
+  if (limit === 0) return wrongKey(key);
+  const state = await accounts.failedKeys.take(networkOf(address), limit);
+  return state.allowed ? wrongKey(key) : tooManyKeys(state);
+}
+
+/** Whoever has an IPv6 address has a whole /64 of them. */
+function networkOf(address: string): string {
+  const text = address.replace(/^::ffff:/, '');
+  return text.includes(':') ? text.split(':').slice(0, 4).join(':') : text;
+}
+
+function tooManyKeys({ limit, resetSecond }: WindowState): RateLimitError {
+  return new RateLimitError(
+    `More than ${limit} requests with unknown API keys came from this address within a minute ` +
+      `(STENO_MAX_FAILED_KEYS_PER_MINUTE). Try again in ${Math.ceil(resetSecond)} seconds with a right key.`,
+    resetSecond,
+  );
 }
 
 /** `Authorization: Bearer key` in any case, or Azure's `api-key: key`. Never from the URL, which ends up in logs. */
@@ -46,10 +99,11 @@ function missingKey(): StenographerError {
 }
 
 function wrongKey(key: string): StenographerError {
-  return new StenographerError(
-    'invalid_api_key',
-    `Incorrect API key provided: ${maskKey(key)}. Keys are those of STENO_API_KEYS or the key file of this server.`,
-  );
+  const hint =
+    keyForm(key) === 'damaged'
+      ? 'It is cut or mistyped: its checksum is wrong.'
+      : 'Use a key that the operator of this server made (steno keys create) or configured.';
+  return new StenographerError('invalid_api_key', `Incorrect API key provided: ${maskKey(key)}. ${hint}`);
 }
 
 /** Enough of the key to recognise it, never enough to use it. */

@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { StenographerError } from '../../errors.ts';
+import type { KeyRing } from '../../store/key-ring.ts';
 import { hostNameOf, isLoopbackHost } from '../loopback.ts';
 
 export interface BrowserGuardOptions {
-  /** Whether API keys are configured: then a foreign page can do nothing without one. */
-  readonly keysRequired: boolean;
+  /** When keys are required, a foreign page can do nothing without one. */
+  readonly keys: Pick<KeyRing, 'required'>;
   /** The address the server listens on. */
   readonly host: string;
 }
@@ -16,6 +17,7 @@ const DEFAULT_ALLOWED_HEADERS =
   'x-stainless-read-timeout, x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, x-stainless-timeout';
 const EXPOSED_HEADERS =
   'x-request-id, openai-processing-ms, retry-after, retry-after-ms, x-should-retry, x-steno-warning, ' +
+  'server-timing, x-steno-timing, ' +
   'x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests';
 
 /**
@@ -33,19 +35,19 @@ export function addBrowserGuardHook(app: FastifyInstance, options: BrowserGuardO
   });
 }
 
-function checkHost({ headers }: FastifyRequest, { keysRequired, host }: BrowserGuardOptions): void {
-  if (keysRequired || !isLoopbackHost(host) || headers.host === undefined) return;
+function checkHost({ headers }: FastifyRequest, { keys, host }: BrowserGuardOptions): void {
+  if (!isLoopbackHost(host) || headers.host === undefined) return;
   const name = hostNameOf(headers.host);
-  if (name !== undefined && isLoopbackHost(name)) return;
+  if ((name !== undefined && isLoopbackHost(name)) || keys.required) return;
   throw new StenographerError(
     'forbidden_host',
     'Without API keys this server answers only requests whose Host header is localhost or a loopback address. Set STENO_API_KEYS to serve others.',
   );
 }
 
-function checkOrigin({ headers }: FastifyRequest, { keysRequired }: BrowserGuardOptions): void {
+function checkOrigin({ headers }: FastifyRequest, { keys }: BrowserGuardOptions): void {
   const origin = headers.origin;
-  if (keysRequired || origin === undefined) return;
+  if (origin === undefined || keys.required) return;
   const name = hostNameOf(origin);
   if (name !== undefined && (isLoopbackHost(name) || sameHost(origin, headers.host))) return;
   throw new StenographerError(

@@ -1,0 +1,11 @@
+/** Rows of text as lines with aligned columns; empty cells become a dash. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows)
+    for (const [column, cell] of row.entries())
+      widths[column] = Math.max(widths[column] ?? 0, (cell || '-').length);
+  return rows
+    .map((row) => row.map((cell, column) => (cell || '-').padEnd(widths[column] ?? 0)).join('  '))
+    .map((line) => `${line.trimEnd()}\n`)
+    .join('');
+}

@@ -1,0 +1,58 @@
+import { StoreError } from '../errors.ts';
+import { type KeyRow, type Store, type UsageQuery, type UsageRow, type UsageSum, utcDay } from './store.ts';
+
+/** A store that ends with the process: for tests, and for commands that need none. */
+export function createMemoryStore(): Store {
+  const keys = new Map<string, KeyRow>();
+  const usage = new Map<string, UsageRow>();
+  let mark: string | undefined;
+  let version = 0;
+  return {
+    pepperMark: () => mark,
+    setPepperMark(value) {
+      mark ??= value;
+    },
+    listKeys: () => [...keys.values()].sort((left, right) => left.createdMs - right.createdMs),
+    insertKey(key) {
+      if ([...keys.values()].some(({ id, hash }) => id === key.id || hash === key.hash))
+        throw new StoreError(new Error('the key is there already'));
+      keys.set(key.id, key);
+      version += 1;
+    },
+    revokeKey(id, atMs) {
+      const key = keys.get(id);
+      if (key === undefined || key.revokedMs !== undefined) return false;
+      keys.set(id, { ...key, revokedMs: atMs });
+      version += 1;
+      return true;
+    },
+    keysVersion: () => String(version),
+    addUsage(row) {
+      if (!usage.has(row.requestId)) usage.set(row.requestId, row);
+    },
+    usedAudioMs: (keyId, fromDay, toDay) =>
+      matching({ keyId, fromDay, toDay }).reduce((sum, row) => sum + row.audioMs, 0),
+    sumUsage: (query) => sumRows(matching(query)),
+    listUsage: (query, limit) => matching(query).reverse().slice(0, limit),
+    check() {},
+    close() {},
+  };
+
+  function matching({ keyId, fromDay, toDay }: UsageQuery): UsageRow[] {
+    return [...usage.values()].filter((row) => {
+      const day = utcDay(row.atMs);
+      return (keyId === undefined || row.keyId === keyId) && fromDay <= day && day <= toDay;
+    });
+  }
+}
+
+function sumRows(rows: readonly UsageRow[]): UsageSum[] {
+  const sums = new Map<string, UsageSum>();
+  for (const { atMs, keyId, model, audioMs } of rows) {
+    const day = utcDay(atMs);
+    const group = JSON.stringify([day, keyId, model]);
+    const sum = sums.get(group) ?? { day, keyId, model, requests: 0, audioMs: 0 };
+    sums.set(group, { ...sum, requests: sum.requests + 1, audioMs: sum.audioMs + audioMs });
+  }
+  return [...sums].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, sum]) => sum);
+}
