@@ -92,12 +92,17 @@ async function makePlan(file: FileHandle, source: AudioSource, options: DecodeOp
   const container = await sniffFile(file);
   if (container === undefined)
     throw new InvalidAudioError('its content is in no audio format that is known here');
-  if (container !== 'wav')
-    return ffmpegPlan(container, options, { path: source.path, demuxer: DEMUXERS[container] });
+  if (container !== 'wav') return ffmpegPlan(container, options, inputOf(source, DEMUXERS[container]));
   const layout = await readWavLayout(file, source.sizeBytes);
-  if (layout === undefined)
-    return ffmpegPlan(container, options, { path: source.path, demuxer: DEMUXERS.wav });
+  if (layout === undefined) return ffmpegPlan(container, options, inputOf(source, DEMUXERS.wav));
   return wavPlan(file, source, layout, options);
+}
+
+/** Above this a recording is minutes long in any format but uncompressed ones. */
+const LARGE_BYTES = 4 * 1024 * 1024;
+
+function inputOf({ path, sizeBytes }: AudioSource, demuxer: string): FfmpegInput {
+  return { path, demuxer, background: sizeBytes > LARGE_BYTES };
 }
 
 function wavPlan(file: FileHandle, source: AudioSource, layout: WavLayout, options: DecodeOptions): Plan {
@@ -117,12 +122,7 @@ function wavPlan(file: FileHandle, source: AudioSource, layout: WavLayout, optio
   }
   if (seconds > LONGEST_IN_PROCESS_SECONDS && ffmpeg.available) {
     const raw = { ...layout, offsetBytes: layout.dataOffsetBytes, seconds };
-    return ffmpegPlan(
-      'wav',
-      options,
-      { path: source.path, demuxer: RAW_DEMUXERS[layout.format], raw },
-      truncated,
-    );
+    return ffmpegPlan('wav', options, { ...inputOf(source, RAW_DEMUXERS[layout.format]), raw }, truncated);
   }
   const outputPath = outputPathOf(options);
   return {

@@ -15,6 +15,8 @@ export interface FfmpegInput {
   readonly path: string;
   /** The one demuxer that may run. */
   readonly demuxer: string;
+  /** A large file: its decoder steps back for shorter work when the machine is short of cores. */
+  readonly background?: boolean;
   /** Sound without any header of its own: how it is stored and where it lies. */
   readonly raw?: RawSound;
 }

@@ -88,7 +88,11 @@ export function explainFailure(
   if (outcome.stopped === 'too-long' || outcome.signal === 'SIGXFSZ' || outcome.exitCode === 153)
     return new AudioTooLongError(maximumSeconds);
   if (outcome.stopped === 'too-slow' || outcome.signal === 'SIGXCPU')
-    return new InvalidAudioError('decoding it takes far longer than sound of its length may');
+    return new StenographerError(
+      'timeout',
+      'The audio file was given up: decoding it takes far longer than sound of its length may.',
+      { param: 'file' },
+    );
   if (facts.storageFull) return storageFullError();
   if (outcome.signal !== null) return new InvalidAudioError('the decoder gave up on it');
   if (outcome.samples > 0) return undefined;

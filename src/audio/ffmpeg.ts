@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fstatSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { setPriority } from 'node:os';
 import { FfmpegRequiredError, StenographerError } from '../errors.ts';
 import { SAMPLE_RATE, samplesToSeconds } from './audio.ts';
 import type { DecodeProgress } from './decode-progress.ts';
@@ -55,6 +56,7 @@ export async function decodeWithFfmpeg(
   // One second more than allowed, so that too long can be told from just long enough.
   const command = ffmpegCommand(ffmpeg, input, options.maximumSeconds + 1);
   const child = start(command, output, input.demuxer);
+  if (input.background === true) stepBack(child);
   child.stderr?.setEncoding('utf8').on('data', (text: string) => report.push(text));
   const watch = watchOutput(child, output, report, options);
   const end = await finished(child).finally(() => watch.stop());
@@ -80,6 +82,17 @@ function start(command: readonly string[], output: FileHandle, format: string): 
   } catch (error) {
     // Most failures arrive as an event; want of memory is thrown.
     throw startError(error as Error, format);
+  }
+}
+
+/** As processes with long work do: scheduler/inference-host.ts. */
+const BACKGROUND_NICE = 10;
+
+function stepBack({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) setPriority(pid, BACKGROUND_NICE);
+  } catch {
+    // It has ended already, or this is not allowed here; the work is the same.
   }
 }
 

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Capabilities } from '../engines/engine.ts';
 import type {
@@ -13,6 +14,10 @@ export interface InferenceHostOptions {
   readonly setup: InferenceSetup;
   /** A process that has work and says nothing for so long is killed. */
   readonly timeoutMs: number;
+  /** Which work it takes: `express` only what is urgent, `any` all. */
+  readonly lane: 'express' | 'any';
+  /** Whether it gives way to others when the machine is short of cores. */
+  readonly stepsBack: boolean;
   /** The child's module; tests give a scripted one. */
   readonly entry?: string | undefined;
   /** A process is up and its models are loaded. */
@@ -26,6 +31,12 @@ export interface InferenceHostOptions {
 
 /** The source runs as .ts under tsx, the build as .js. */
 const MODULE_SUFFIX = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+
+/**
+ * Of processes with long work beside an express one: at 10 against 0 the kernel gives them a tenth of a core that both want, so the
+ * express process goes first without waiting for a model run to end.
+ */
+const NICE = 10;
 
 const RESTART_DELAY_MS = { first: 50, most: 10_000 };
 
@@ -55,6 +66,10 @@ export class InferenceHost {
     return this.#state === 'ready';
   }
 
+  get lane(): 'express' | 'any' {
+    return this.#options.lane;
+  }
+
   get pid(): number | undefined {
     return this.#child?.pid;
   }
@@ -77,8 +92,8 @@ export class InferenceHost {
 
   cancel(id: number): void {
     if (!this.#running.delete(id)) return;
+    // The watchdog goes on until the process answers: one that hangs must not be found by the next task.
     this.#send({ type: 'cancel', id });
-    if (this.#running.size === 0) clearTimeout(this.#watchdog);
   }
 
   /** Ends the process; its tasks are dropped without a word. Resolves when it is gone. */
@@ -105,6 +120,7 @@ export class InferenceHost {
       execArgv: entry.endsWith('.ts') ? ['--import', 'tsx'] : [],
     });
     this.#child = child;
+    if (this.#options.stepsBack) stepBack(child);
     child.on('message', (message: FromProcess) => this.#receive(message));
     child.on('error', () => undefined); // An exit follows, or the fork failed and the exit handler runs below.
     child.once('exit', (code, signal) => this.#ended(signal ?? `code ${code}`));
@@ -168,7 +184,20 @@ export class InferenceHost {
   }
 }
 
-/** Children need no secret: keys stay out of their environment. */
+function stepBack({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    setPriority(pid, NICE);
+  } catch {
+    // Not everywhere allowed; the work is the same, only the waiting is longer.
+  }
+}
+
+/**
+ * Children need no secret: keys stay out of their environment. glibc raises its threshold for giving memory back with every large
+ * block that is freed, and then keeps them all; fixed at 4 MiB an inference process ends 75 MB smaller for 1-2 % more time.
+ */
 function childEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('STENO_')));
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('STENO_'));
+  return { ...Object.fromEntries(own), MALLOC_MMAP_THRESHOLD_: String(4 * 1024 * 1024) };
 }

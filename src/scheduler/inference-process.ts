@@ -38,6 +38,7 @@ process.on('message', (message: ToProcess) => {
       return;
     case 'cancel':
       cancel(message.id);
+      send({ type: 'alive' });
       return;
     case 'stop':
       process.exit(0);
@@ -76,8 +77,8 @@ async function admit(id: number, task: TranscribeTask): Promise<void> {
   try {
     const samples = await readSamples(task);
     if (!reading.delete(id)) return;
-    const { paddingBefore, paddingAfter, speechSecond, temperature } = task;
-    engine.admit({ id, samples, paddingBefore, paddingAfter, speechSecond, temperature });
+    const { kind: _kind, model: _model, pcm: _pcm, startSample: _start, endSample: _end, ...asked } = task;
+    engine.admit({ id, samples, ...asked });
   } catch (error) {
     send({ type: 'failed', id, message: messageOf(error) });
   }
@@ -122,7 +123,7 @@ async function runStep(engine: Engine): Promise<void> {
       send({
         type: 'result',
         id: finished.id,
-        result: { kind: 'transcribe', hypothesis: finished.hypothesis },
+        result: { kind: 'transcribe', hypothesis: finished.hypothesis, timing: finished.timing },
       });
   }
 }

@@ -1,5 +1,5 @@
 import type { PcmFile } from '../audio/audio.ts';
-import type { Capabilities, Hypothesis } from '../engines/engine.ts';
+import type { BiasPhrase, Capabilities, ChunkTiming, Hypothesis, SampleSpan } from '../engines/engine.ts';
 import type { VadState } from '../vad/frames.ts';
 
 /**
@@ -29,6 +29,12 @@ export interface TranscribeTask extends PcmRange {
   /** How much of the range the voice detector calls speech, in seconds. */
   readonly speechSecond: number;
   readonly temperature: number;
+  /** Where the voice detector hears speech, in samples from the range's start. */
+  readonly speech?: readonly SampleSpan[];
+  readonly wantsWords?: boolean;
+  readonly wantsLogprobs?: boolean;
+  /** Names and terms that the text is likely to hold. */
+  readonly bias?: readonly BiasPhrase[];
 }
 
 export type InferenceTask = DetectTask | TranscribeTask;
@@ -42,6 +48,7 @@ export interface DetectResult {
 export interface TranscribeResult {
   readonly kind: 'transcribe';
   readonly hypothesis: Hypothesis;
+  readonly timing?: ChunkTiming | undefined;
 }
 
 export type InferenceResult = DetectResult | TranscribeResult;
@@ -64,7 +71,7 @@ export type FromProcess =
   /** Something is being built that is kept for the next start. */
   | { readonly type: 'building'; readonly name: string }
   | { readonly type: 'ready'; readonly capabilities: Readonly<Record<string, Capabilities>> }
-  /** The process is at work and not stuck; sent at most once a second. */
+  /** The process is at work and not stuck; sent at most once a second, and in answer to `cancel`. */
   | { readonly type: 'alive' }
   | { readonly type: 'result'; readonly id: number; readonly result: InferenceResult }
   /** The task failed but the process is well. */

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { EngineCrashedError } from '../errors.ts';
+import { EngineCrashedError, QueueTimeoutError } from '../errors.ts';
 import type { TranscribeTask } from './inference-protocol.ts';
 import { Scheduler } from './scheduler.ts';
 
@@ -18,11 +18,12 @@ afterEach(async () => {
 });
 
 async function start(
-  options: { processes?: number; timeoutMs?: number; batchSize?: number } = {},
+  options: { processes?: number; timeoutMs?: number; batchSize?: number; express?: boolean } = {},
 ): Promise<Scheduler> {
   const scheduler = new Scheduler({
     setup: { vadPath: String(options.batchSize ?? 1), cacheDirectory: '', models: [] },
     processes: options.processes ?? 1,
+    express: options.express ?? false,
     timeoutMs: options.timeoutMs ?? 20_000,
     entry: SCRIPTED_PROCESS,
   });
@@ -90,6 +91,16 @@ describe('Scheduler', () => {
     );
   });
 
+  it('kills a process that hangs on a chunk nobody wants any more', async () => {
+    const scheduler = await start({ timeoutMs: 300 });
+    const [before] = scheduler.processIds;
+    const leaving = new AbortController();
+    const hanging = scheduler.submit(script('hang'), { key: 'a', request: '1', signal: leaving.signal });
+    leaving.abort();
+    await expect(hanging).rejects.toThrow('cancelled');
+    await expect.poll(() => scheduler.processIds, { timeout: 5000 }).not.toContain(before);
+  });
+
   it('frees the place of a chunk that is aborted while it waits or runs', async () => {
     const scheduler = await start();
     const gate = join(await temporaryFolder(), 'gate');
@@ -110,6 +121,53 @@ describe('Scheduler', () => {
     const { hypothesis } = await scheduler.submit(script('echo'), { key: 'a', request: '2' });
     expect(hypothesis.text).toBe('echo');
     await writeFile(gate, '');
+  });
+
+  it('gives urgent work the next place', async () => {
+    const scheduler = await start();
+    const gate = join(await temporaryFolder(), 'gate');
+    const order: string[] = [];
+    const first = scheduler.submit(script(`wait:${gate}`), { key: 'a', request: '1' });
+    const others = ['long-1', 'long-2', 'short'].map((name) =>
+      scheduler
+        .submit(script('echo'), { key: 'a', request: name.slice(0, 4), urgent: name === 'short' })
+        .then(() => order.push(name)),
+    );
+    await writeFile(gate, '');
+    await Promise.all([first, ...others]);
+    expect(order).toEqual(['short', 'long-1', 'long-2']);
+  });
+
+  it('keeps the express process free of what is not urgent', async () => {
+    const scheduler = await start({ express: true });
+    const gate = join(await temporaryFolder(), 'gate');
+    const long = [1, 2, 3].map(() => scheduler.submit(script(`wait:${gate}`), { key: 'a', request: '1' }));
+    expect(scheduler.waiting).toBe(2);
+    const { hypothesis } = await scheduler.submit(script('echo'), { key: 'a', request: '2', urgent: true });
+    expect(hypothesis.text).toBe('echo');
+    await writeFile(gate, '');
+    await Promise.all(long);
+  });
+
+  it('does without the express process while it is away', async () => {
+    const scheduler = await start({ express: true });
+    const [express] = scheduler.processIds;
+    if (express !== undefined) process.kill(express, 'SIGKILL');
+    const { hypothesis } = await scheduler.submit(script('echo'), { key: 'a', request: '1', urgent: true });
+    expect(hypothesis.text).toBe('echo');
+  });
+
+  it('gives up what is not started in time, and nothing that is', async () => {
+    const scheduler = await start();
+    const gate = join(await temporaryFolder(), 'gate');
+    const limit = { key: 'a', startWithinSeconds: 0.2 };
+    const running = scheduler.submit(script(`wait:${gate}`), { ...limit, request: '1' });
+    const waiting = scheduler.submit(script('echo'), { ...limit, request: '2' });
+    await expect(waiting).rejects.toThrow(QueueTimeoutError);
+    await expect(waiting).rejects.toThrow('STENO_MAX_QUEUE_SECONDS');
+    expect(scheduler.waiting).toBe(0);
+    await writeFile(gate, '');
+    expect((await running).hypothesis.text).toContain('wait');
   });
 
   it('refuses work once closed and rejects what ran', async () => {

@@ -1,5 +1,5 @@
 import type { Capabilities } from '../engines/engine.ts';
-import { AbortedError, EngineCrashedError, ShuttingDownError } from '../errors.ts';
+import { AbortedError, EngineCrashedError, QueueTimeoutError, ShuttingDownError } from '../errors.ts';
 import { FairQueue, type Turn } from './fair-queue.ts';
 import { InferenceHost } from './inference-host.ts';
 import type {
@@ -11,10 +11,13 @@ import type {
   TranscribeResult,
   TranscribeTask,
 } from './inference-protocol.ts';
+import { type HostState, placeSuspect, placeTask } from './placement.ts';
 
 export interface SchedulerOptions {
   readonly setup: InferenceSetup;
   readonly processes: number;
+  /** One more process that takes urgent work only. Default false. */
+  readonly express?: boolean;
   readonly timeoutMs: number;
   /** The child's module; tests give a scripted one. */
   readonly entry?: string;
@@ -22,10 +25,33 @@ export interface SchedulerOptions {
   readonly onBuild?: (name: string) => void;
   /** Told of every process that ended unasked. */
   readonly onProcessLost?: (event: { readonly reason: string; readonly lostTasks: number }) => void;
+  /** Told of every task that ended, whatever its end. */
+  readonly onTaskEnd?: (end: TaskEnd) => void;
+}
+
+/** How a task went. */
+export interface TaskEnd {
+  readonly kind: InferenceTask['kind'];
+  readonly outcome: 'completed' | 'failed' | 'cancelled';
+  /** Until its last start; all of its time when it never started. */
+  readonly waitedSecond: number;
+  /** In its process, waiting there included. */
+  readonly ranSecond: number;
+  /** Tasks its process held when it was given this one, itself included; 0 when it never started. */
+  readonly batch: number;
+  /** The model's two halves, where the engine tells them. */
+  readonly encodeSecond?: number | undefined;
+  readonly textSecond?: number | undefined;
 }
 
 export interface SubmitOptions extends Turn {
   readonly signal?: AbortSignal | undefined;
+  /** Goes before all that is not. Meant for the beginning of each request: a short one is urgent as a whole. */
+  readonly urgent?: boolean;
+  /** Rejects with QueueTimeoutError when the task has not been started after so many seconds. */
+  readonly startWithinSeconds?: number | undefined;
+  /** Told when the task has ended, whatever its end. */
+  readonly onTaskEnd?: ((end: TaskEnd) => void) | undefined;
 }
 
 /** A task is started at most so often; the last crash fails it. */
@@ -37,10 +63,21 @@ interface Job {
   readonly id: number;
   readonly task: InferenceTask;
   readonly turn: Turn;
+  readonly urgent: boolean;
   readonly resolve: (result: InferenceResult) => void;
   readonly reject: (error: Error) => void;
   host: InferenceHost | undefined;
   starts: number;
+  deadline: NodeJS.Timeout | undefined;
+  readonly queuedMs: number;
+  startedMs: number | undefined;
+  batch: number;
+}
+
+/** Voice detection and chunks wait apart: the cheap first look at a recording does not wait behind chunks. */
+interface Queues {
+  readonly detects: FairQueue<Job>;
+  readonly chunks: FairQueue<Job>;
 }
 
 /**
@@ -48,15 +85,18 @@ interface Job {
  *
  * A job is `waiting` (in the fair queue) -> `running` (held by one process) -> done. When its process ends, it goes to `suspects`
  * and runs again with nothing beside it, so that a chunk that kills its process takes nobody with it; after MOST_STARTS it fails
- * with EngineCrashedError. Aborting takes it out wherever it is. Voice detection and chunks have queues of their own: the cheap
- * first look at a new request does not wait behind chunks.
+ * with EngineCrashedError. Aborting takes it out wherever it is.
+ *
+ * Urgent jobs go first, and to a process that holds nothing else where there is one: decoder steps are shared by all chunks of a
+ * process, so beside seven chunks of a long recording a short one would take several times its time. The express process never
+ * holds anything else.
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #hosts: InferenceHost[];
   readonly #jobs = new Map<number, Job>();
-  readonly #detects = new FairQueue<Job>();
-  readonly #chunks = new FairQueue<Job>();
+  readonly #urgent: Queues = { detects: new FairQueue(), chunks: new FairQueue() };
+  readonly #others: Queues = { detects: new FairQueue(), chunks: new FairQueue() };
   readonly #suspects: Job[] = [];
   readonly #crashes: number[] = [];
   #readyWaiters: (() => void)[] = [];
@@ -65,10 +105,12 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    this.#hosts = Array.from(
-      { length: options.processes },
-      () =>
+    const lanes = Array.from({ length: options.processes }, () => 'any' as const);
+    this.#hosts = [...(options.express === true ? ['express' as const] : []), ...lanes].map(
+      (lane) =>
         new InferenceHost({
+          lane,
+          stepsBack: options.express === true && lane === 'any',
           setup: options.setup,
           timeoutMs: options.timeoutMs,
           entry: options.entry,
@@ -95,7 +137,13 @@ export class Scheduler {
 
   /** Jobs waiting for a process. */
   get waiting(): number {
-    return this.#detects.size + this.#chunks.size + this.#suspects.length;
+    const queues = [this.#urgent, this.#others].flatMap(({ detects, chunks }) => [detects, chunks]);
+    return queues.reduce((sum, queue) => sum + queue.size, this.#suspects.length);
+  }
+
+  /** Jobs that processes hold. */
+  get running(): number {
+    return this.#hosts.reduce((sum, host) => sum + host.load, 0);
   }
 
   /** Process ids of the children that are up. */
@@ -108,32 +156,55 @@ export class Scheduler {
     return this.#hosts.find((host) => host.capabilities[model] !== undefined)?.capabilities[model];
   }
 
-  /** Runs one task when its turn comes. Rejects with AbortedError, EngineCrashedError, ShuttingDownError or the engine's own. */
+  /**
+   * Runs one task when its turn comes. Rejects with AbortedError, EngineCrashedError, QueueTimeoutError, ShuttingDownError or the
+   * engine's own error.
+   */
   submit(task: DetectTask, options: SubmitOptions): Promise<DetectResult>;
   submit(task: TranscribeTask, options: SubmitOptions): Promise<TranscribeResult>;
-  submit(task: InferenceTask, { signal, ...turn }: SubmitOptions): Promise<InferenceResult> {
+  submit(task: InferenceTask, options: SubmitOptions): Promise<InferenceResult> {
+    const { signal, urgent = false, startWithinSeconds, onTaskEnd, ...turn } = options;
     if (this.#closed) return Promise.reject(new ShuttingDownError());
     if (signal?.aborted) return Promise.reject(new AbortedError(signal.reason));
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       const abort = (): void => this.#abort(id, new AbortedError(signal?.reason));
-      const settled = (): void => signal?.removeEventListener('abort', abort);
+      const settled = (): void => {
+        clearTimeout(job.deadline);
+        signal?.removeEventListener('abort', abort);
+      };
       signal?.addEventListener('abort', abort, { once: true });
       const job: Job = {
         id,
         task,
         turn,
+        urgent,
         resolve: (result) => {
           settled();
+          ended('completed', result);
           resolve(result);
         },
         reject: (error) => {
           settled();
+          ended(error instanceof AbortedError ? 'cancelled' : 'failed');
           reject(error);
         },
         host: undefined,
         starts: 0,
+        deadline: undefined,
+        queuedMs: performance.now(),
+        startedMs: undefined,
+        batch: 0,
       };
+      const ended = (outcome: TaskEnd['outcome'], result?: InferenceResult): void => {
+        const end = taskEnd(job, outcome, result);
+        this.#options.onTaskEnd?.(end);
+        onTaskEnd?.(end);
+      };
+      if (startWithinSeconds !== undefined)
+        job.deadline = setTimeout(() => {
+          if (job.starts === 0) this.#abort(id, new QueueTimeoutError(startWithinSeconds));
+        }, startWithinSeconds * 1000);
       this.#jobs.set(id, job);
       this.#queueOf(job).push(job, turn);
       this.#dispatch();
@@ -149,7 +220,8 @@ export class Scheduler {
   }
 
   #queueOf(job: Job): FairQueue<Job> {
-    return job.task.kind === 'detect' ? this.#detects : this.#chunks;
+    const queues = job.urgent ? this.#urgent : this.#others;
+    return job.task.kind === 'detect' ? queues.detects : queues.chunks;
   }
 
   #ready(): void {
@@ -158,34 +230,60 @@ export class Scheduler {
     this.#dispatch();
   }
 
-  /** Fills every process, the least loaded first. */
+  /** Fills the processes: urgent work first, then what else there is. */
   #dispatch(): void {
     if (this.#closed) return;
-    while (true) {
-      const [host] = this.#hosts.filter((candidate) => candidate.ready).sort((a, b) => a.load - b.load);
-      if (host === undefined) return;
-      const job = this.#nextFor(host);
-      if (job === undefined) return;
-      job.host = host;
-      job.starts += 1;
-      host.run(job.id, job.task);
-    }
+    while (this.#dispatchSuspect() || this.#dispatchFrom(this.#urgent) || this.#dispatchFrom(this.#others));
   }
 
-  #nextFor(host: InferenceHost): Job | undefined {
-    if (host.load === 0 && this.#suspects.length > 0) return this.#suspects.shift();
-    if (this.#holdsSuspect(host)) return undefined;
-    if (host.load >= this.#capacity(host)) return undefined;
-    return this.#detects.shift() ?? this.#chunks.shift();
+  #dispatchSuspect(): boolean {
+    if (this.#suspects.length === 0) return false;
+    const place = placeSuspect(this.#hostStates());
+    return place !== undefined && this.#start(this.#suspects.shift(), place);
   }
 
-  #holdsSuspect(host: InferenceHost): boolean {
-    for (const job of this.#jobs.values()) if (job.host === host && job.starts > 1) return true;
-    return false;
+  #dispatchFrom({ detects, chunks }: Queues): boolean {
+    return this.#dispatchNext(detects, 'detect') || this.#dispatchNext(chunks, 'transcribe');
   }
 
-  #capacity(host: InferenceHost): number {
-    return Math.max(1, ...Object.values(host.capabilities).map((capabilities) => capabilities.batchSize));
+  #dispatchNext(queue: FairQueue<Job>, kind: InferenceTask['kind']): boolean {
+    if (queue.size === 0) return false;
+    const urgent = queue === this.#urgent.detects || queue === this.#urgent.chunks;
+    const place = placeTask({ kind, urgent }, this.#hostStates(), {
+      processes: this.#options.processes,
+      suspectsWait: this.#suspects.length > 0,
+    });
+    return place !== undefined && this.#start(queue.shift(), place);
+  }
+
+  #start(job: Job | undefined, place: number): boolean {
+    const host = this.#hosts[place];
+    if (job === undefined || host === undefined) return false;
+    clearTimeout(job.deadline);
+    job.host = host;
+    job.starts += 1;
+    job.startedMs = performance.now();
+    job.batch = host.load + 1;
+    host.run(job.id, job.task);
+    return true;
+  }
+
+  #hostStates(): HostState[] {
+    const jobs = [...this.#jobs.values()];
+    return this.#hosts.map((host) => {
+      const held = jobs.filter((job) => job.host === host);
+      const detects = held.filter(({ task }) => task.kind === 'detect').length;
+      const batchSizes = Object.values(host.capabilities).map(({ batchSize }) => batchSize);
+      return {
+        lane: host.lane,
+        ready: host.ready,
+        detects,
+        chunks: held.length - detects,
+        capacity: Math.max(1, ...batchSizes),
+        longWork: held.some(({ urgent }) => !urgent),
+        suspect: held.some(({ starts }) => starts > 1),
+      };
+    });
   }
 
   #finish(id: number, result: InferenceResult | Error): void {
@@ -219,4 +317,17 @@ export class Scheduler {
     job.reject(error);
     this.#dispatch();
   }
+}
+
+function taskEnd(job: Job, outcome: TaskEnd['outcome'], result: InferenceResult | undefined): TaskEnd {
+  const nowMs = performance.now();
+  const startedMs = job.startedMs ?? nowMs;
+  return {
+    kind: job.task.kind,
+    outcome,
+    waitedSecond: (startedMs - job.queuedMs) / 1000,
+    ranSecond: (nowMs - startedMs) / 1000,
+    batch: job.batch,
+    ...(result?.kind === 'transcribe' ? result.timing : {}),
+  };
 }

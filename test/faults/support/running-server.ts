@@ -1,0 +1,116 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { wavBytes } from '../../support/audio-fixtures.ts';
+import { type Answer, type FormRequest, filePart, postForm } from '../../support/multipart.ts';
+import { descendantsOf } from './process-table.ts';
+
+const SUPPORT = fileURLToPath(new URL('./', import.meta.url));
+
+/** What the stub does with a stretch of sound; the numbers are sample values. */
+export const SCRIPT = { silence: 0, answer: 1000, crash: 2000, hang: 3000, fail: 4000, take: 5000 } as const;
+export type Script = keyof typeof SCRIPT;
+
+export interface StubServerOptions {
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Taken over after a kill; else a new one that is removed at the end. */
+  readonly dataDir?: string;
+}
+
+export interface StubServer {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  readonly child: ChildProcess;
+  readonly dataDir: string;
+  /** All it has written to its log and to stderr. */
+  log(): string;
+  /** Inference processes, oldest first. */
+  inferenceIds(): number[];
+  ffmpegIds(): number[];
+  /** Request folders that are on disk now. */
+  scratch(): string[];
+  post(recording: Buffer, request?: FormRequest): Promise<Answer>;
+  ended: Promise<number | null>;
+  stop(): Promise<void>;
+}
+
+/** The real server in a process of its own, with a scripted engine of one process that does one chunk at a time. */
+export async function startStubServer(options: StubServerOptions = {}): Promise<StubServer> {
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'steno-fault-'));
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('STENO_'));
+  const env = {
+    ...Object.fromEntries(inherited),
+    STUB_ENGINE: join(SUPPORT, 'stub-engine.mjs'),
+    STENO_DATA_DIR: dataDir,
+    STENO_PORT: '0',
+    STENO_ENGINE_PROCESSES: '1',
+    STENO_ENGINE_EXPRESS: 'false',
+    STENO_GRACE_SECONDS: '1',
+    STENO_DISK_RESERVE_BYTES: '0',
+    ...options.settings,
+  };
+  const args = ['--import', 'tsx', join(SUPPORT, 'stub-server.ts')];
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let log = '';
+  const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+  const url = await new Promise<string>((resolve, reject) => {
+    const read = (bytes: Buffer) => {
+      log += bytes.toString();
+      const match = /^listens on (\S+)$/m.exec(log);
+      if (match?.[1] !== undefined) resolve(match[1]);
+    };
+    child.stdout.on('data', read);
+    child.stderr.on('data', read);
+    void ended.then((code) => reject(new Error(`the server ended with ${code}: ${log}`)));
+  });
+  const pid = child.pid ?? 0;
+  const idsOf = (pattern: RegExp) =>
+    descendantsOf(pid)
+      .filter(({ command }) => pattern.test(command))
+      .map((row) => row.pid);
+  return {
+    url,
+    port: Number(new URL(url).port),
+    pid,
+    child,
+    dataDir,
+    log: () => log,
+    inferenceIds: () => idsOf(/stub-engine\.mjs/),
+    ffmpegIds: () => idsOf(/ffmpeg/),
+    scratch: () => listScratch(dataDir),
+    post: (recording, request = {}) => postForm(url, { file: filePart(recording), ...request }),
+    ended,
+    async stop() {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+      await ended;
+      if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export function listScratch(dataDir: string): string[] {
+  const path = join(dataDir, 'scratch');
+  if (!existsSync(path)) return [];
+  return readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes('job-'));
+}
+
+/** A recording of scripts one after another, a second each unless told; between two of them lie 2.5 s of silence. */
+export function scripted(...parts: readonly (Script | readonly [Script, number])[]): Buffer {
+  const stretches = parts.map((part) => (typeof part === 'string' ? ([part, 1] as const) : part));
+  const pause = 2.5;
+  const starts = stretches.map((_, index) =>
+    stretches.slice(0, index).reduce((sum, [, seconds]) => sum + seconds + pause, 0),
+  );
+  const seconds = (starts.at(-1) ?? 0) + (stretches.at(-1)?.[1] ?? 0);
+  return wavBytes({
+    seconds,
+    generate: (second) => {
+      const index = starts.findLastIndex((start) => start <= second);
+      const [script, length] = stretches[index] ?? (['silence', 0] as const);
+      return second - (starts[index] ?? 0) < length ? SCRIPT[script] / 32_768 : 0;
+    },
+  });
+}

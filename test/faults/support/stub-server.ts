@@ -1,0 +1,15 @@
+import { loadConfig } from '../../../src/config.ts';
+import { startServer } from '../../../src/http/server.ts';
+import { createServices } from '../../../src/services.ts';
+
+/** The product with a scripted engine in the place of the model, as a process of its own. Settings come from the environment. */
+const { STUB_ENGINE, ...environment } = process.env;
+const services = await createServices(loadConfig({ environment }), { engineEntry: STUB_ENGINE ?? '' });
+const server = await startServer(services);
+process.stdout.write(`listens on ${server.url}\n`);
+process.once('SIGTERM', () => {
+  void server
+    .close()
+    .then(() => services.close())
+    .then(() => process.exit(0));
+});
