@@ -3,7 +3,7 @@ import { configSchema, environmentName, flagName, SETTINGS, type Setting } from 
 
 /** Defaults that depend on the machine, in words. */
 const MACHINE_DEFAULTS: Partial<Record<Setting, string>> = {
-  dataDir: '`stenographer` in the temporary folder',
+  dataDir: '`~/.local/share/stenographer`',
   engineProcesses: 'number of cores',
 };
 

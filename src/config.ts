@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
@@ -81,11 +81,36 @@ export const configSchema = z.strictObject({
   allowNoKeys: flag
     .default(false)
     .describe('Serve other addresses than loopback although no key is configured.'),
+  maxFailedKeysPerMinute: integer(0, 1_000_000)
+    .default(10)
+    .describe(
+      'Requests with an unknown key that one address may send a minute; then it is answered 429 for the rest of it. 0 is no limit.',
+    ),
+  rateLimitPerMinute: integer(0, 1_000_000)
+    .default(0)
+    .describe('Transcriptions a key may ask for a minute, unless it has a limit of its own; 0 is no limit.'),
+  quotaSecondsPerDay: integer(0, 1_000_000_000)
+    .default(0)
+    .describe(
+      'Seconds of audio a key may transcribe a day (UTC), unless it has a quota of its own; 0 is no quota.',
+    ),
+  quotaSecondsPerMonth: integer(0, 1_000_000_000).default(0).describe('The same for a calendar month (UTC).'),
+  metrics: z
+    .enum(['admin', 'open', 'off'])
+    .default('admin')
+    .describe(
+      'Who may read GET /metrics: those with an admin key, everybody who reaches the server, or nobody.',
+    ),
   dataDir: z
     .string()
     .min(1)
-    .default(join(tmpdir(), 'stenographer'))
-    .describe('Folder for uploads in progress and caches.'),
+    .default(join(homedir(), '.local', 'share', 'stenographer'))
+    .describe('Folder for keys, usage, uploads in progress and graphs built from the models.'),
+  diskReserveBytes: integer(0, 2 ** 50)
+    .default(64 * MIB)
+    .describe(
+      'With less disk space free in the data folder /readyz says so, and uploads that would leave less are answered 507; 0 does not look.',
+    ),
   maxUploadBytes: integer(1024, 2 ** 40)
     .default(512 * MIB)
     .describe('Largest request body in bytes.'),
@@ -95,9 +120,36 @@ export const configSchema = z.strictObject({
   uploadIdleSeconds: seconds(1, 3600)
     .default(30)
     .describe('An upload that sends nothing for so long is refused.'),
+  uploadMinBytesPerSecond: integer(0, 2 ** 30)
+    .default(1024)
+    .describe('An upload that is slower over a minute is refused; 0 lets it.'),
+  maxUploads: integer(1, 100_000)
+    .default(256)
+    .describe('Uploads that may be received at once; more are answered 503.'),
+  maxRequestsPerKey: integer(0, 100_000)
+    .default(0)
+    .describe(
+      'Requests of one key that may be received, wait or run at once; more are answered 429. 0 is no limit.',
+    ),
+  readIdleSeconds: seconds(1, 3600)
+    .default(60)
+    .describe('An answer whose reader takes nothing for so long is cut.'),
+  maxConnections: integer(1, 1_000_000)
+    .default(1000)
+    .describe('Connections that may be open at once; more are closed unanswered.'),
+  maxConnectionsPerAddress: integer(0, 1_000_000)
+    .default(256)
+    .describe(
+      'The same for one address other than this machine; 0 is no limit. Raise it for a proxy on another machine.',
+    ),
   engineProcesses: integer(1, 256)
     .default(availableParallelism())
     .describe('Inference processes, one thread each; default one a core.'),
+  engineExpress: flag
+    .default(true)
+    .describe(
+      'One inference process more, for the first half minute of each recording only, so that short ones do not wait behind long ones; it takes memory like the others.',
+    ),
   engineTimeoutSeconds: seconds(1, 3600)
     .default(60)
     .describe(

@@ -36,6 +36,10 @@ export type ErrorCode =
   | 'forbidden_origin'
   | 'upload_timeout'
   | 'not_ready'
+  | 'rate_limit_exceeded'
+  | 'insufficient_quota'
+  | 'admin_required'
+  | 'store_unavailable'
   | 'internal_error';
 
 export interface ErrorDetails {
@@ -89,6 +93,16 @@ export class UnsupportedLanguageError extends StenographerError {
       `The model '${model}' transcribes ${languages.join(', ')} only, not '${printable(language)}'. ` +
         'Leave language out for its own language, or use a model that knows this one (GET /v1/models lists what is here).',
       { param: 'language' },
+    );
+  }
+}
+
+export class CannotTranslateError extends StenographerError {
+  constructor(model: string) {
+    super(
+      'unsupported_value',
+      `The model '${printable(model)}' cannot translate. Use a model that can, or POST /v1/audio/transcriptions for the text in its own language.`,
+      { param: 'model' },
     );
   }
 }
@@ -147,6 +161,38 @@ export class QueueFullError extends StenographerError {
   }
 }
 
+export class TooManyUploadsError extends StenographerError {
+  constructor(limit: number) {
+    super(
+      'queue_full',
+      `The server is already receiving ${limit} uploads (STENO_MAX_UPLOADS). Try again shortly.`,
+      { retryAfterSecond: 2 },
+    );
+  }
+}
+
+/** An upload would leave less of the disk free than must stay so. */
+export class DiskReserveError extends StenographerError {
+  constructor(reserveBytes: number) {
+    super(
+      'storage_full',
+      `The server has too little disk space for this upload: it keeps ${reserveBytes} bytes free (STENO_DISK_RESERVE_BYTES). Try again later.`,
+      { retryAfterSecond: 30 },
+    );
+  }
+}
+
+/** The request's turn did not come in time. */
+export class QueueTimeoutError extends StenographerError {
+  constructor(seconds: number) {
+    super(
+      'queue_timeout',
+      `The request waited ${seconds} seconds for its turn, the limit set by STENO_MAX_QUEUE_SECONDS. Try again later.`,
+      { retryAfterSecond: 10 },
+    );
+  }
+}
+
 export class ShuttingDownError extends StenographerError {
   constructor() {
     super('shutting_down', 'The server is shutting down. Try again shortly.', { retryAfterSecond: 5 });
@@ -160,6 +206,40 @@ export class EngineCrashedError extends StenographerError {
       'engine_crashed',
       `The speech engine stopped ${starts} times while working on this audio, so it was given up. Other requests are not affected.`,
     );
+  }
+}
+
+/** A caller sends more requests a minute than it may. `retryAfterSecond` says when the next one is taken. */
+export class RateLimitError extends StenographerError {
+  constructor(message: string, retryAfterSecond: number) {
+    super('rate_limit_exceeded', message, { retryAfterSecond });
+  }
+}
+
+/** A key has used up its audio seconds. Worth a retry only when the period ends within a minute. */
+export class QuotaExceededError extends StenographerError {
+  constructor(message: string, endsInSecond: number) {
+    super('insufficient_quota', message, endsInSecond <= 60 ? { retryAfterSecond: endsInSecond } : {});
+  }
+}
+
+/** A key that may not do this. */
+export class AdminRequiredError extends StenographerError {
+  constructor() {
+    super(
+      'admin_required',
+      'This needs an admin key. The operator makes one with: steno keys create --admin.',
+    );
+  }
+}
+
+/** The records of keys and usage cannot be read or written. */
+export class StoreError extends StenographerError {
+  constructor(cause: unknown) {
+    super('store_unavailable', 'The server cannot reach its records now. Try again shortly.', {
+      cause,
+      retryAfterSecond: 5,
+    });
   }
 }
 

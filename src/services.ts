@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, statfsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,12 +8,18 @@ import type { Ffmpeg } from './audio/ffmpeg.ts';
 import { probeFfmpeg } from './audio/probe-ffmpeg.ts';
 import { warmUpResampler } from './audio/resample.ts';
 import type { Config } from './config.ts';
-import { ConfigError } from './errors.ts';
+import { ConfigError, DiskReserveError } from './errors.ts';
 import { createLogger } from './logger.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import { CATALOG, createModelRegistry, type ModelRegistry } from './models/catalog.ts';
 import { type Admission, createAdmission } from './scheduler/admission.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
-import { createKeyRing, type KeyRing } from './store/key-ring.ts';
+import { type Accounts, createAccounts } from './store/accounts.ts';
+import type { KeyRing } from './store/key-ring.ts';
+import { createMemoryStore } from './store/memory-store.ts';
+import { openDataStore } from './store/sqlite/open-store.ts';
+import { lockDataFolder } from './store/sqlite/server-lock.ts';
+import type { KeyLimits } from './store/store.ts';
 import { createLocalTranscriber } from './transcribe/local-transcriber.ts';
 import type { Transcriber } from './transcribe/transcriber.ts';
 import { openScratchSpace, type ScratchSpace } from './util/scratch-space.ts';
@@ -32,6 +39,8 @@ export interface Services {
   readonly models: ModelRegistry;
   readonly transcriber: Transcriber;
   readonly keys: KeyRing;
+  readonly accounts: Accounts;
+  readonly metrics: Metrics;
   readonly admission: Admission;
   readonly scratch: ScratchSpace;
   readiness(): Readiness;
@@ -45,6 +54,10 @@ export interface CreateServicesOptions {
   readonly logger?: Logger;
   /** Return before the models are loaded: `readiness` tells when they are. Default false. */
   readonly background?: boolean;
+  /** The inference process's module; tests give a scripted one. */
+  readonly engineEntry?: string;
+  /** `file` keeps keys and usage in the data folder, for one server alone; `memory` forgets them. Default `file`. */
+  readonly store?: 'file' | 'memory';
 }
 
 /** Chunks of one request in the house for each inference process: enough to fill its batch while others are being assembled. */
@@ -56,14 +69,24 @@ export async function createServices(config: Config, options: CreateServicesOpti
   const modelsDir = findModels(config);
   const models = createModelRegistry(CATALOG.models, config.aliases);
   models.resolve(config.defaultModel);
-  const keys = createKeyRing([...config.apiKeys, ...(await readKeysFile(config.apiKeysFile))]);
-  const admission = createAdmission({ limit: config.maxQueue });
+  const metrics = createMetrics();
+  const admission = createAdmission({
+    limit: config.maxQueue,
+    arriving: config.maxUploads,
+    perKey: config.maxRequestsPerKey,
+  });
   const [scratch, ffmpeg] = await Promise.all([
-    openScratch(config.dataDir),
+    openScratch(config),
     probeFfmpeg(config.ffmpeg),
     warmUpResampler(),
   ]);
   reportFfmpeg(logger, ffmpeg);
+  const accounts = await openAccounts(config, logger, options.store ?? 'file').catch(
+    async (error: unknown) => {
+      await scratch.close();
+      throw error;
+    },
+  );
   const scheduler = new Scheduler({
     setup: {
       cacheDirectory: join(config.dataDir, 'graphs'),
@@ -71,9 +94,18 @@ export async function createServices(config: Config, options: CreateServicesOpti
       models: CATALOG.models.map(({ id, engine }) => ({ id, engine, directory: join(modelsDir, id) })),
     },
     processes: config.engineProcesses,
+    express: config.engineExpress,
+    ...(options.engineEntry === undefined ? {} : { entry: options.engineEntry }),
     timeoutMs: config.engineTimeoutSeconds * 1000,
     onBuild: (name) => logger.info({ name }, 'first start: building a graph from the model, once'),
-    onProcessLost: (event) => logger.error(event, 'an inference process ended and is replaced'),
+    onProcessLost: (event) => {
+      metrics.processesLost.inc();
+      logger.error(event, 'an inference process ended and is replaced');
+    },
+    onTaskEnd: ({ kind, outcome, batch }) => {
+      metrics.tasks.inc({ kind, outcome });
+      if (kind === 'transcribe' && batch > 0) metrics.batchSize.observe(batch);
+    },
   });
   const transcriber = createLocalTranscriber({
     models,
@@ -82,6 +114,7 @@ export async function createServices(config: Config, options: CreateServicesOpti
     ffmpeg,
     maximumSeconds: config.maxAudioSeconds,
     lookAhead: config.engineProcesses * LOOK_AHEAD_PER_PROCESS,
+    maximumQueueSeconds: config.maxQueueSeconds,
   });
   let loaded = false;
   let draining = false;
@@ -89,15 +122,29 @@ export async function createServices(config: Config, options: CreateServicesOpti
     loaded = true;
   });
   if (options.background !== true) await started;
+  const readiness = (): Readiness => ({
+    ...readinessOf({ loaded, draining, healthy: scheduler.healthy }, accounts, config),
+    ffmpeg,
+  });
+  metrics.watch({
+    requestsInside: () => admission.size,
+    tasksWaiting: () => scheduler.waiting,
+    tasksRunning: () => scheduler.running,
+    inferenceProcessIds: () => scheduler.processIds,
+    unwrittenUsage: () => accounts.usage.unwritten,
+    ready: () => readiness().ready,
+  });
   return {
     config,
     logger,
     models,
     transcriber,
-    keys,
+    keys: accounts.keys,
+    accounts,
+    metrics,
     admission,
     scratch,
-    readiness: () => ({ ...readinessOf({ loaded, draining, healthy: scheduler.healthy }), ffmpeg }),
+    readiness,
     drain() {
       draining = true;
       admission.close();
@@ -107,18 +154,75 @@ export async function createServices(config: Config, options: CreateServicesOpti
       admission.close();
       await scheduler.close();
       await scratch.close();
+      accounts.close();
     },
   };
 }
 
-function readinessOf(state: { loaded: boolean; draining: boolean; healthy: boolean }): {
-  ready: boolean;
-  reason?: string;
-} {
+function readinessOf(
+  state: { loaded: boolean; draining: boolean; healthy: boolean },
+  accounts: Accounts,
+  { dataDir, diskReserveBytes }: Config,
+): { ready: boolean; reason?: string } {
   if (state.draining) return { ready: false, reason: 'draining: the server is shutting down' };
   if (!state.loaded) return { ready: false, reason: 'loading: the models are not loaded yet' };
   if (!state.healthy) return { ready: false, reason: 'engine: the inference processes keep ending' };
-  return { ready: true };
+  const trouble = storeTrouble(accounts) ?? diskTrouble(dataDir, diskReserveBytes);
+  return trouble === undefined ? { ready: true } : { ready: false, reason: trouble };
+}
+
+function storeTrouble({ store, usage }: Accounts): string | undefined {
+  try {
+    store.check();
+  } catch {
+    return 'store: keys and usage cannot be read or written';
+  }
+  return usage.unwritten === 0 ? undefined : 'store: usage waits to be written';
+}
+
+function diskTrouble(dataDir: string, reserveBytes: number): string | undefined {
+  try {
+    const { bavail, bsize } = statfsSync(dataDir);
+    if (bavail * bsize >= reserveBytes) return undefined;
+    return `disk: less than ${reserveBytes} bytes are free for uploads (STENO_DISK_RESERVE_BYTES)`;
+  } catch {
+    return 'disk: the data folder cannot be reached';
+  }
+}
+
+/** What applies to keys without limits of their own. */
+export function limitsForAll(config: Config): KeyLimits {
+  return {
+    requestsPerMinute: config.rateLimitPerMinute,
+    audioSecondsPerDay: config.quotaSecondsPerDay,
+    audioSecondsPerMonth: config.quotaSecondsPerMonth,
+  };
+}
+
+async function openAccounts(config: Config, logger: Logger, kind: 'file' | 'memory'): Promise<Accounts> {
+  const configuredKeys = [...config.apiKeys, ...(await readKeysFile(config.apiKeysFile))];
+  const shared = {
+    configuredKeys,
+    limits: limitsForAll(config),
+    onUnwritten: (error: unknown, rows: number) =>
+      logger.error({ err: error, rows }, 'usage cannot be written now and is tried again'),
+  };
+  if (kind === 'memory')
+    return createAccounts({ ...shared, store: createMemoryStore(), pepper: randomBytes(32) });
+  const lock = await lockDataFolder(config.dataDir);
+  try {
+    const accounts = createAccounts({ ...shared, ...(await openDataStore(config.dataDir)) });
+    return {
+      ...accounts,
+      close() {
+        accounts.close();
+        lock.release();
+      },
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
 }
 
 /** The folder `scripts/copy-assets.ts` fills: in the package beside dist/ (and beside src/ in development). */
@@ -145,9 +249,12 @@ async function readKeysFile(path: string | undefined): Promise<string[]> {
     .filter((line) => line !== '');
 }
 
-async function openScratch(dataDir: string): Promise<ScratchSpace> {
+async function openScratch({ dataDir, diskReserveBytes }: Config): Promise<ScratchSpace> {
   try {
-    return await openScratchSpace(dataDir);
+    return await openScratchSpace(dataDir, {
+      bytes: diskReserveBytes,
+      error: () => new DiskReserveError(diskReserveBytes),
+    });
   } catch (error) {
     throw new ConfigError(`The data folder of STENO_DATA_DIR cannot be written: ${(error as Error).message}`);
   }

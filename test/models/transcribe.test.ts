@@ -129,11 +129,6 @@ describe('LocalTranscriber with the bundled model', () => {
     });
   });
 
-  it('warns that a prompt was not used', async () => {
-    const { warnings } = await transcribe(JFK, { prompt: 'Kennedy' });
-    expect(warnings.join()).toContain('takes no prompt');
-  });
-
   it('draws tokens at a temperature above 0', async () => {
     const { segments } = await transcribe(JFK, { temperature: 1 });
     for (const segment of segments) expect(segment.temperature).toBe(1);
