@@ -148,7 +148,12 @@ export const configSchema = z.strictObject({
   engineExpress: flag
     .default(true)
     .describe(
-      'One inference process more, for the first half minute of each recording only, so that short ones do not wait behind long ones; it takes memory like the others.',
+      'One inference process more, for the first half minute of each recording only, so that short ones do not wait behind long ones; it runs while there are long ones.',
+    ),
+  engineIdleSeconds: seconds(0, 86_400)
+    .default(30)
+    .describe(
+      'After so long without work the inference processes give the memory they have grown by back to the system; 0 keeps it.',
     ),
   engineTimeoutSeconds: seconds(1, 3600)
     .default(60)

@@ -95,6 +95,7 @@ export async function createServices(config: Config, options: CreateServicesOpti
     },
     processes: config.engineProcesses,
     express: config.engineExpress,
+    idleMs: config.engineIdleSeconds === 0 ? undefined : config.engineIdleSeconds * 1000,
     ...(options.engineEntry === undefined ? {} : { entry: options.engineEntry }),
     timeoutMs: config.engineTimeoutSeconds * 1000,
     onBuild: (name) => logger.info({ name }, 'first start: building a graph from the model, once'),

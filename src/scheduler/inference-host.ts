@@ -16,6 +16,8 @@ export interface InferenceHostOptions {
   readonly timeoutMs: number;
   /** Which work it takes: `express` only what is urgent, `any` all. */
   readonly lane: 'express' | 'any';
+  /** Whether it waits for `wake` before its first process. */
+  readonly startsResting: boolean;
   /** Whether it gives way to others when the machine is short of cores. */
   readonly stepsBack: boolean;
   /** The child's module; tests give a scripted one. */
@@ -44,14 +46,18 @@ const RESTART_DELAY_MS = { first: 50, most: 10_000 };
  * Supervisor of one inference process.
  *
  * States: `starting` (forked, models loading) -> `ready` (takes tasks) -> `down` (ended; forked again after a delay that doubles
- * with each end that came before any result) -> `starting` ...; `closed` ends it for good. `run` is for `ready` only; `cancel` of
- * a task the process does not hold is ignored.
+ * with each end that came before any result) -> `starting` ...; `resting` (no process until `wake`); `closed` ends it for good.
+ * `run` is for `ready` only; `cancel` of a task the process does not hold is ignored. While a ready process is renewed, its
+ * successor loads beside it and takes over when both have nothing to do.
  */
 export class InferenceHost {
   readonly #options: InferenceHostOptions;
   readonly #running = new Set<number>();
   #child: ChildProcess | undefined;
-  #state: 'starting' | 'ready' | 'down' | 'closed' = 'down';
+  #successor: ChildProcess | undefined;
+  /** Whether the process has worked since it was started, and so has grown. */
+  #used = false;
+  #state: 'starting' | 'ready' | 'down' | 'resting' | 'closed' = 'resting';
   #capabilities: Readonly<Record<string, Capabilities>> = {};
   #watchdog: NodeJS.Timeout | undefined;
   #restart: NodeJS.Timeout | undefined;
@@ -59,11 +65,16 @@ export class InferenceHost {
 
   constructor(options: InferenceHostOptions) {
     this.#options = options;
-    this.#start();
+    if (!options.startsResting) this.#start();
   }
 
   get ready(): boolean {
     return this.#state === 'ready';
+  }
+
+  /** No process runs and none is being started. */
+  get resting(): boolean {
+    return this.#state === 'resting';
   }
 
   get lane(): 'express' | 'any' {
@@ -85,6 +96,7 @@ export class InferenceHost {
   }
 
   run(id: number, task: InferenceTask): void {
+    this.#used = true;
     this.#running.add(id);
     this.#send({ type: 'task', id, task });
     if (this.#running.size === 1) this.#watch();
@@ -96,21 +108,55 @@ export class InferenceHost {
     this.#send({ type: 'cancel', id });
   }
 
+  /** Ends the process when it has nothing to do; its memory goes back to the system until `wake`. */
+  async rest(): Promise<void> {
+    if (this.#state !== 'ready' || this.load > 0) return;
+    this.#state = 'resting';
+    clearTimeout(this.#watchdog);
+    const child = this.#child;
+    this.#child = undefined;
+    await end(child);
+  }
+
+  /** Starts a resting process; nothing happens to another one. */
+  wake(): void {
+    if (this.#state === 'resting') this.#start();
+  }
+
+  /** Puts a fresh process in the place of one that has worked and has nothing to do, and with it gives back what it has grown by. */
+  async renew(): Promise<void> {
+    if (this.#state !== 'ready' || !this.#used || this.load > 0 || this.#successor !== undefined) return;
+    const successor = this.#fork();
+    this.#successor = successor;
+    const loaded = await isLoaded(successor);
+    const wanted = this.#successor === successor;
+    this.#successor = undefined;
+    if (!loaded || !wanted || this.#state !== 'ready' || this.load > 0) return end(successor);
+    const predecessor = this.#child;
+    this.#child = successor;
+    this.#used = false;
+    await end(predecessor);
+  }
+
   /** Ends the process; its tasks are dropped without a word. Resolves when it is gone. */
   async close(): Promise<void> {
     this.#state = 'closed';
     clearTimeout(this.#watchdog);
     clearTimeout(this.#restart);
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    // A process inside a long inference reads no message: it is not waited for.
-    child.kill('SIGKILL');
-    await gone;
+    const children = [this.#child, this.#successor];
+    this.#successor = undefined;
+    await Promise.all(children.map((child) => end(child)));
   }
 
   #start(): void {
     this.#state = 'starting';
+    this.#used = false;
+    this.#child = this.#fork();
+    this.#watch();
+  }
+
+  /** Forks a process and tells it what to load. Only the current one is listened to; a successor is still a stranger. */
+  #fork(): ChildProcess {
     const entry =
       this.#options.entry ?? fileURLToPath(new URL(`./inference-process${MODULE_SUFFIX}`, import.meta.url));
     const child = fork(entry, [], {
@@ -119,13 +165,16 @@ export class InferenceHost {
       env: childEnvironment(),
       execArgv: entry.endsWith('.ts') ? ['--import', 'tsx'] : [],
     });
-    this.#child = child;
     if (this.#options.stepsBack) stepBack(child);
-    child.on('message', (message: FromProcess) => this.#receive(message));
+    child.on('message', (message: FromProcess) => {
+      if (child === this.#child) this.#receive(message);
+    });
     child.on('error', () => undefined); // An exit follows, or the fork failed and the exit handler runs below.
-    child.once('exit', (code, signal) => this.#ended(signal ?? `code ${code}`));
-    this.#send({ type: 'setup', setup: this.#options.setup });
-    this.#watch();
+    child.once('exit', (code, signal) => {
+      if (child === this.#child) this.#ended(signal ?? `code ${code}`);
+    });
+    send(child, { type: 'setup', setup: this.#options.setup });
+    return child;
   }
 
   #receive(message: FromProcess): void {
@@ -138,6 +187,8 @@ export class InferenceHost {
         this.#options.onReady(this);
         return;
       case 'building':
+        // Building holds far more memory than the graph does.
+        this.#used = true;
         this.#watch();
         this.#options.onBuild(message.name);
         return;
@@ -179,9 +230,31 @@ export class InferenceHost {
   }
 
   #send(message: ToProcess): void {
-    // A process that is just dying takes no message; its exit handler gives the tasks back.
-    if (this.#child?.connected === true) this.#child.send(message, () => undefined);
+    if (this.#child !== undefined) send(this.#child, message);
   }
+}
+
+/** A process that is just dying takes no message; its exit handler gives the tasks back. */
+function send(child: ChildProcess, message: ToProcess): void {
+  if (child.connected) child.send(message, () => undefined);
+}
+
+/** A process inside a long inference reads no message: it is killed. Resolves when it is gone. */
+async function end(child: ChildProcess | undefined): Promise<void> {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
+}
+
+/** Whether a process gets its models loaded before it ends. */
+function isLoaded(child: ChildProcess): Promise<boolean> {
+  return new Promise((resolve) => {
+    child.on('message', (message: FromProcess) => {
+      if (message.type === 'ready') resolve(true);
+    });
+    child.once('exit', () => resolve(false));
+  });
 }
 
 function stepBack({ pid }: ChildProcess): void {

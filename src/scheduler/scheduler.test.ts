@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { EngineCrashedError, QueueTimeoutError } from '../errors.ts';
 import type { TranscribeTask } from './inference-protocol.ts';
 import { Scheduler } from './scheduler.ts';
@@ -18,13 +18,20 @@ afterEach(async () => {
 });
 
 async function start(
-  options: { processes?: number; timeoutMs?: number; batchSize?: number; express?: boolean } = {},
+  options: {
+    processes?: number;
+    timeoutMs?: number;
+    batchSize?: number;
+    express?: boolean;
+    idleMs?: number;
+  } = {},
 ): Promise<Scheduler> {
   const scheduler = new Scheduler({
     setup: { vadPath: String(options.batchSize ?? 1), cacheDirectory: '', models: [] },
     processes: options.processes ?? 1,
     express: options.express ?? false,
     timeoutMs: options.timeoutMs ?? 20_000,
+    idleMs: options.idleMs,
     entry: SCRIPTED_PROCESS,
   });
   schedulers.push(scheduler);
@@ -149,12 +156,38 @@ describe('Scheduler', () => {
     await Promise.all(long);
   });
 
-  it('does without the express process while it is away', async () => {
+  it('starts the express process with the first work that is not urgent, and again when it dies', async () => {
     const scheduler = await start({ express: true });
-    const [express] = scheduler.processIds;
-    if (express !== undefined) process.kill(express, 'SIGKILL');
-    const { hypothesis } = await scheduler.submit(script('echo'), { key: 'a', request: '1', urgent: true });
+    expect(scheduler.processIds).toHaveLength(1);
+    const gate = join(await temporaryFolder(), 'gate');
+    const long = scheduler.submit(script(`wait:${gate}`), { key: 'a', request: '1' });
+    expect(scheduler.processIds).toHaveLength(2);
+    process.kill(scheduler.processIds[0] ?? 0, 'SIGKILL');
+    const { hypothesis } = await scheduler.submit(script('echo'), { key: 'a', request: '2', urgent: true });
     expect(hypothesis.text).toBe('echo');
+    await writeFile(gate, '');
+    await long;
+  });
+
+  it('gives memory back when there is nothing to do: fresh processes, no express one', async () => {
+    const scheduler = await start({ express: true, idleMs: 50 });
+    const [before] = scheduler.processIds;
+    await scheduler.submit(script('echo'), { key: 'a', request: '1' });
+    await vi.waitFor(() => {
+      expect(scheduler.processIds).toHaveLength(1);
+      expect(scheduler.processIds[0]).not.toBe(before);
+    }, 10_000);
+    const { hypothesis } = await scheduler.submit(script('echo'), { key: 'a', request: '2' });
+    expect(hypothesis.text).toBe('echo');
+  });
+
+  it('keeps a process that has not worked', async () => {
+    const scheduler = await start({ processes: 2, idleMs: 50 });
+    const unused = scheduler.processIds[1];
+    await scheduler.submit(script('echo'), { key: 'a', request: '1' });
+    const used = scheduler.processIds[0];
+    await vi.waitFor(() => expect(scheduler.processIds[0]).not.toBe(used), 10_000);
+    expect(scheduler.processIds[1]).toBe(unused);
   });
 
   it('gives up what is not started in time, and nothing that is', async () => {

@@ -11,13 +11,16 @@ import type {
   TranscribeResult,
   TranscribeTask,
 } from './inference-protocol.ts';
+import { type Job, type TaskEnd, taskEnd } from './job.ts';
 import { type HostState, placeSuspect, placeTask } from './placement.ts';
 
 export interface SchedulerOptions {
   readonly setup: InferenceSetup;
   readonly processes: number;
-  /** One more process that takes urgent work only. Default false. */
+  /** One more process that takes urgent work only, started when there is other work too. Default false. */
   readonly express?: boolean;
+  /** After so long without work the processes give back the memory they have grown by; default never. */
+  readonly idleMs?: number | undefined;
   readonly timeoutMs: number;
   /** The child's module; tests give a scripted one. */
   readonly entry?: string;
@@ -27,21 +30,6 @@ export interface SchedulerOptions {
   readonly onProcessLost?: (event: { readonly reason: string; readonly lostTasks: number }) => void;
   /** Told of every task that ended, whatever its end. */
   readonly onTaskEnd?: (end: TaskEnd) => void;
-}
-
-/** How a task went. */
-export interface TaskEnd {
-  readonly kind: InferenceTask['kind'];
-  readonly outcome: 'completed' | 'failed' | 'cancelled';
-  /** Until its last start; all of its time when it never started. */
-  readonly waitedSecond: number;
-  /** In its process, waiting there included. */
-  readonly ranSecond: number;
-  /** Tasks its process held when it was given this one, itself included; 0 when it never started. */
-  readonly batch: number;
-  /** The model's two halves, where the engine tells them. */
-  readonly encodeSecond?: number | undefined;
-  readonly textSecond?: number | undefined;
 }
 
 export interface SubmitOptions extends Turn {
@@ -58,21 +46,6 @@ export interface SubmitOptions extends Turn {
 const MOST_STARTS = 3;
 /** So many ends of processes within the window and the scheduler calls itself unwell. */
 const CRASHES = { most: 3, windowMs: 60_000 };
-
-interface Job {
-  readonly id: number;
-  readonly task: InferenceTask;
-  readonly turn: Turn;
-  readonly urgent: boolean;
-  readonly resolve: (result: InferenceResult) => void;
-  readonly reject: (error: Error) => void;
-  host: InferenceHost | undefined;
-  starts: number;
-  deadline: NodeJS.Timeout | undefined;
-  readonly queuedMs: number;
-  startedMs: number | undefined;
-  batch: number;
-}
 
 /** Voice detection and chunks wait apart: the cheap first look at a recording does not wait behind chunks. */
 interface Queues {
@@ -102,6 +75,7 @@ export class Scheduler {
   #readyWaiters: (() => void)[] = [];
   #nextId = 1;
   #closed = false;
+  #idle: NodeJS.Timeout | undefined;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -110,6 +84,7 @@ export class Scheduler {
       (lane) =>
         new InferenceHost({
           lane,
+          startsResting: lane === 'express',
           stepsBack: options.express === true && lane === 'any',
           setup: options.setup,
           timeoutMs: options.timeoutMs,
@@ -124,7 +99,7 @@ export class Scheduler {
 
   /** Resolves when every process is up with its models loaded. */
   async started(): Promise<void> {
-    while (!this.#closed && this.#hosts.some((host) => !host.ready))
+    while (!this.#closed && this.#hosts.some((host) => !host.ready && !host.resting))
       await new Promise<void>((resolve) => this.#readyWaiters.push(resolve));
   }
 
@@ -205,6 +180,8 @@ export class Scheduler {
         job.deadline = setTimeout(() => {
           if (job.starts === 0) this.#abort(id, new QueueTimeoutError(startWithinSeconds));
         }, startWithinSeconds * 1000);
+      clearTimeout(this.#idle);
+      if (!urgent) for (const host of this.#hosts) host.wake();
       this.#jobs.set(id, job);
       this.#queueOf(job).push(job, turn);
       this.#dispatch();
@@ -214,6 +191,7 @@ export class Scheduler {
   /** Ends the processes; what waits or runs is rejected with ShuttingDownError. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#idle);
     this.#ready();
     for (const job of [...this.#jobs.values()]) this.#abort(job.id, new ShuttingDownError());
     await Promise.all(this.#hosts.map((host) => host.close()));
@@ -228,6 +206,7 @@ export class Scheduler {
     for (const wake of this.#readyWaiters) wake();
     this.#readyWaiters = [];
     this.#dispatch();
+    this.#watchIdle();
   }
 
   /** Fills the processes: urgent work first, then what else there is. */
@@ -257,7 +236,7 @@ export class Scheduler {
   }
 
   #start(job: Job | undefined, place: number): boolean {
-    const host = this.#hosts[place];
+    const host = this.#candidates()[place];
     if (job === undefined || host === undefined) return false;
     clearTimeout(job.deadline);
     job.host = host;
@@ -268,9 +247,14 @@ export class Scheduler {
     return true;
   }
 
+  /** Processes that a task may be placed in: an express one that is not up yet is as good as none. */
+  #candidates(): InferenceHost[] {
+    return this.#hosts.filter((host) => host.lane === 'any' || host.ready);
+  }
+
   #hostStates(): HostState[] {
     const jobs = [...this.#jobs.values()];
-    return this.#hosts.map((host) => {
+    return this.#candidates().map((host) => {
       const held = jobs.filter((job) => job.host === host);
       const detects = held.filter(({ task }) => task.kind === 'detect').length;
       const batchSizes = Object.values(host.capabilities).map(({ batchSize }) => batchSize);
@@ -292,6 +276,7 @@ export class Scheduler {
     if (result instanceof Error) job?.reject(result);
     else job?.resolve(result);
     this.#dispatch();
+    this.#watchIdle();
   }
 
   #lose(lost: readonly number[], reason: string): void {
@@ -316,18 +301,22 @@ export class Scheduler {
     else if (!this.#queueOf(job).remove(job, job.turn)) this.#suspects.splice(this.#suspects.indexOf(job), 1);
     job.reject(error);
     this.#dispatch();
+    this.#watchIdle();
   }
-}
 
-function taskEnd(job: Job, outcome: TaskEnd['outcome'], result: InferenceResult | undefined): TaskEnd {
-  const nowMs = performance.now();
-  const startedMs = job.startedMs ?? nowMs;
-  return {
-    kind: job.task.kind,
-    outcome,
-    waitedSecond: (startedMs - job.queuedMs) / 1000,
-    ranSecond: (nowMs - startedMs) / 1000,
-    batch: job.batch,
-    ...(result?.kind === 'transcribe' ? result.timing : {}),
-  };
+  /** With nothing left to do the clock starts after which memory is given back. */
+  #watchIdle(): void {
+    clearTimeout(this.#idle);
+    if (this.#options.idleMs === undefined || this.#closed || this.#jobs.size > 0) return;
+    this.#idle = setTimeout(() => void this.#giveMemoryBack(), this.#options.idleMs);
+    this.#idle.unref();
+  }
+
+  /** One process after another, so that a successor's loading adds its memory only once. */
+  async #giveMemoryBack(): Promise<void> {
+    for (const host of this.#hosts) {
+      if (this.#jobs.size > 0) return;
+      await (host.lane === 'express' ? host.rest() : host.renew());
+    }
+  }
 }

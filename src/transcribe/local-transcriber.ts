@@ -11,7 +11,8 @@ import {
   UnsupportedLanguageError,
 } from '../errors.ts';
 import type { ModelEntry, ModelRegistry } from '../models/catalog.ts';
-import type { Scheduler, SubmitOptions, TaskEnd } from '../scheduler/scheduler.ts';
+import type { TaskEnd } from '../scheduler/job.ts';
+import type { Scheduler, SubmitOptions } from '../scheduler/scheduler.ts';
 import { joinSegmentTexts, type Segment } from '../transcript.ts';
 import { BoundedQueue } from '../util/bounded-queue.ts';
 import type { ScratchSpace } from '../util/scratch-space.ts';
