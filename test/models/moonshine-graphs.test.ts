@@ -173,22 +173,6 @@ describe('moonshineGraphs', () => {
     expect(together).toEqual(alone);
   });
 
-  it('can tell where each token listened', async () => {
-    const weightsGraph = await moonshineGraphs({
-      modelDirectory,
-      cacheDirectory: join(cacheDirectory, 'weights'),
-      crossWeights: true,
-    });
-    const session = await openSession(weightsGraph.decoderStep);
-    const speech = await encode(noise(32_000));
-    const cache = createCache();
-    cache.join(0, speech, 1);
-    const weights = float32Data(await session.run(cache.feeds(), ['cross_weights']), 'cross_weights');
-    expect(weights.length).toBe((6 * 8 * speech.keys.length) / (6 * 288));
-    expect(weights.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(6 * 8, 2);
-    await session.release();
-  });
-
   for (const file of [...SAME, ...TIES]) {
     it.skipIf(!hasAudio)(
       `writes down ${file} as the stock graphs do${TIES.includes(file) ? ', but for a tie' : ''}`,

@@ -14,8 +14,6 @@ import type { DecoderLayerWeights, DecoderWeights } from './weights.ts';
 export interface DecoderStepOptions {
   /** `fast` is what ships; `float` computes everything in floats, to measure the former against. */
   precision?: 'fast' | 'float';
-  /** Adds the output `cross_weights` [batch, layers * heads, 1, frames]: where each token listened. */
-  crossWeights?: boolean;
 }
 
 /**
@@ -32,7 +30,7 @@ export interface DecoderStepOptions {
 export function buildDecoderStep(
   weights: DecoderWeights,
   description: MoonshineDescription,
-  { precision = 'fast', crossWeights = false }: DecoderStepOptions = {},
+  { precision = 'fast' }: DecoderStepOptions = {},
 ): Uint8Array {
   const graph = new GraphBuilder('moonshine-decoder-step');
   const { hidden, layers } = weights;
@@ -46,7 +44,6 @@ export function buildDecoderStep(
     rotary: new Rotary(graph, weights, description.maxPositions),
     product: precision === 'fast' ? blockProduct : floatProduct,
     fresh: [],
-    crossWeights: [],
   };
   let state = embed(graph, token, weights);
   layers.forEach((layer, i) => {
@@ -54,10 +51,6 @@ export function buildDecoderStep(
   });
   graph.node('Concat', context.fresh, { attributes: { axis: 1 }, outputs: ['fresh'] });
   graph.output('fresh', 'float32', ['batch', 2 * layers.length, hidden]);
-  if (crossWeights) {
-    graph.node('Concat', context.crossWeights, { attributes: { axis: 1 }, outputs: ['cross_weights'] });
-    graph.output('cross_weights', 'float32', ['batch', layers.length * description.heads, 1, 'frames']);
-  }
   const last = graph.layerNorm(state, graph.floats('final_norm', weights.finalNorm));
   chooseToken(graph, graph.reshape(last, -1, hidden), weights, precision);
   return graph.build();
@@ -73,8 +66,6 @@ interface LayerContext {
   product: Product;
   /** Collects what becomes `fresh`: key, value of each layer, [batch, 1, hidden]. */
   fresh: Value[];
-  /** Collects the cross-attention weights of each layer, [batch, heads, 1, frames]. */
-  crossWeights: Value[];
 }
 
 /** Rows of the uint8 embedding table for `token` [batch, 1]: [batch, 1, hidden]. */
@@ -139,7 +130,6 @@ function crossAttention(
   const values = graph.input(`cross_value.${i}`, 'float32', ['batch', heads, 'frames', size]);
   const scores = graph.add(graph.node('MatMul', [query, keys]), context.crossMask);
   const weights = graph.node('Softmax', [scores], { attributes: { axis: -1 } });
-  context.crossWeights.push(weights);
   const mixed = graph.reshape(graph.node('MatMul', [weights, values]), -1, 1, hidden);
   return product(graph, `layer${i}.cross_out`, mixed, layer.cross.output);
 }

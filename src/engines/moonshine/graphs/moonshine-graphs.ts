@@ -17,8 +17,6 @@ export interface MoonshineGraphsOptions {
   modelDirectory: string;
   cacheDirectory: string;
   description?: MoonshineDescription;
-  /** The decoder step with the output `cross_weights`. */
-  crossWeights?: boolean;
   /** Called before a graph is built, which takes about a second, with its file name. */
   onBuild?: (name: string) => void;
 }
@@ -39,7 +37,7 @@ export interface MoonshineGraphs {
  * @throws ModelFileError when a file is damaged or is not a Moonshine model.
  */
 export async function moonshineGraphs(options: MoonshineGraphsOptions): Promise<MoonshineGraphs> {
-  const { modelDirectory, cacheDirectory, description = MOONSHINE, crossWeights = false, onBuild } = options;
+  const { modelDirectory, cacheDirectory, description = MOONSHINE, onBuild } = options;
   const encoderFile = join(modelDirectory, 'encoder_model.onnx');
   const decoderFile = join(modelDirectory, 'decoder_model_merged.onnx');
   const inputs = [await hashFile(encoderFile), await hashFile(decoderFile), JSON.stringify(description)];
@@ -61,9 +59,8 @@ export async function moonshineGraphs(options: MoonshineGraphsOptions): Promise<
   const encoder = await cached('moonshine-encoder.onnx', async () =>
     buildEncoder(await encoderWeights(), await decoderWeights(), description),
   );
-  const step = crossWeights ? 'moonshine-decoder-step-weights.onnx' : 'moonshine-decoder-step.onnx';
-  const decoderStep = await cached(step, async () =>
-    buildDecoderStep(await decoderWeights(), description, { crossWeights }),
+  const decoderStep = await cached('moonshine-decoder-step.onnx', async () =>
+    buildDecoderStep(await decoderWeights(), description),
   );
   const alignment = await cached('moonshine-alignment.onnx', async () =>
     buildAlignment(await decoderWeights(), description, description.alignmentHeads),
