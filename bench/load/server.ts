@@ -6,6 +6,7 @@ import { REPOSITORY_ROOT } from '../accuracy/manifest.ts';
 
 export interface BenchServer {
   readonly url: string;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -27,6 +28,7 @@ export async function startBuiltServer(settings: readonly string[]): Promise<Ben
   const ended = new Promise((resolve) => child.once('exit', resolve));
   return {
     url,
+    pid: child.pid ?? 0,
     async stop() {
       child.kill('SIGTERM');
       await ended;
