@@ -38,7 +38,9 @@ const NEVER: readonly (readonly [from: RegExp, to: RegExp, why: string])[] = [
 const ONE_IMPORTER: readonly (readonly [name: RegExp, owner: RegExp])[] = [
   [/^onnxruntime-node$/, /^onnx\//],
   [/^llama-tokenizer-js$/, /^engines\/moonshine\/tokenizer\.ts$/],
-  [/^@fugood\/whisper\.node$/, /^engines\/whisper-cpp\/binding\.ts$/],
+  [/^@fugood\/.*$/, /^engines\/whisper-cpp\/binding\.ts$/],
+  [/^undici$/, /^(upstream|models)\//],
+  [/^@huggingface\/hub$/, /^models\//],
   [/^@alexanderolsen\/libsamplerate-js$/, /^audio\/resample\.ts$/],
   [/^(fastify|fastify-.*|@fastify\/.*)$/, /^http\//],
   [/^(commander|@clack\/.*|close-with-grace)$/, /^cli\//],

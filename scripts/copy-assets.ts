@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CATALOG, type ModelFile } from '../src/models/catalog.ts';
+import { BUNDLED_MODELS, CATALOG, type ModelFile } from '../src/models/catalog.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const MODEL_PACKAGE = 'node_modules/@moonshine-ai/moonshine-js';
@@ -31,7 +31,7 @@ const SOURCES: Readonly<Record<string, string>> = {
  * missing or differs from the catalogue.
  */
 export function copyModels(target = join(ROOT, 'models', 'bundled')): void {
-  for (const model of CATALOG.models) for (const file of model.files) copyModel(file, join(target, model.id));
+  for (const model of BUNDLED_MODELS) for (const file of model.files) copyModel(file, join(target, model.id));
   for (const file of CATALOG.vad.files) copyModel(file, target);
   writeWhole(join(target, 'moonshine-tiny', 'LICENSE.txt'), moonshineLicence());
   writeWhole(join(target, 'LICENSE-silero-vad.txt'), sileroLicence());

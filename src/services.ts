@@ -11,7 +11,7 @@ import type { Config } from './config.ts';
 import { ConfigError, DiskReserveError } from './errors.ts';
 import { createLogger } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import { CATALOG, createModelRegistry, type ModelRegistry } from './models/catalog.ts';
+import { BUNDLED_MODELS, CATALOG, createModelRegistry, type ModelRegistry } from './models/catalog.ts';
 import { type Admission, createAdmission } from './scheduler/admission.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { type Accounts, createAccounts } from './store/accounts.ts';
@@ -67,7 +67,7 @@ const LOOK_AHEAD_PER_PROCESS = 8;
 export async function createServices(config: Config, options: CreateServicesOptions = {}): Promise<Services> {
   const logger = options.logger ?? createLogger(config.logLevel);
   const modelsDir = findModels(config);
-  const models = createModelRegistry(CATALOG.models, config.aliases);
+  const models = createModelRegistry(BUNDLED_MODELS, config.aliases);
   models.resolve(config.defaultModel);
   const metrics = createMetrics();
   const admission = createAdmission({
@@ -91,7 +91,7 @@ export async function createServices(config: Config, options: CreateServicesOpti
     setup: {
       cacheDirectory: join(config.dataDir, 'graphs'),
       vadPath: join(modelsDir, CATALOG.vad.files[0]?.name ?? ''),
-      models: CATALOG.models.map(({ id, engine }) => ({ id, engine, directory: join(modelsDir, id) })),
+      models: BUNDLED_MODELS.map(({ id, engine }) => ({ id, engine, directory: join(modelsDir, id) })),
     },
     processes: config.engineProcesses,
     express: config.engineExpress,
@@ -230,7 +230,7 @@ async function openAccounts(config: Config, logger: Logger, kind: 'file' | 'memo
 function findModels(config: Config): string {
   const directory =
     config.modelsDir ?? join(dirname(fileURLToPath(import.meta.url)), '..', 'models', 'bundled');
-  for (const model of CATALOG.models)
+  for (const model of BUNDLED_MODELS)
     for (const file of model.files)
       if (!existsSync(join(directory, model.id, file.name)))
         throw new ConfigError(

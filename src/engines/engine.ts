@@ -17,6 +17,10 @@ export interface Capabilities {
   readonly logprobs: boolean;
   /** Most chunks that gain from being decoded together. */
   readonly batchSize: number;
+  /** Tells the spoken language where none is given. */
+  readonly detectsLanguage: boolean;
+  /** A chunk costs as much as one of so many seconds, however short it is; undefined where the cost goes with the length. */
+  readonly windowSecond?: number;
 }
 
 export interface SampleSpan {
@@ -44,6 +48,12 @@ export interface Chunk {
   readonly wantsLogprobs?: boolean;
   /** Names and terms that the text is likely to hold. */
   readonly bias?: readonly BiasPhrase[];
+  /** ISO 639-1 code of the spoken language; without one the engine's own choice. */
+  readonly language?: string;
+  /** `translate` gives English text. Default `transcribe`. */
+  readonly task?: 'transcribe' | 'translate';
+  /** The caller's prompt as it came, for engines that continue from text. */
+  readonly prompt?: string;
 }
 
 /** A name or term to prefer over what sounds like it. */
@@ -53,12 +63,15 @@ export interface BiasPhrase {
   readonly source: 'keyword' | 'prompt';
 }
 
-/** A word with its place in seconds from the first sample of {@link Chunk.samples}. */
-export interface TimedWord {
+/** Text with its place in seconds from the first sample of {@link Chunk.samples}. */
+export interface TimedText {
   readonly text: string;
   readonly startSecond: number;
   readonly endSecond: number;
 }
+
+/** A word with its place in seconds from the first sample of {@link Chunk.samples}. */
+export type TimedWord = TimedText;
 
 /** What an engine answers for one chunk. */
 export interface Hypothesis {
@@ -69,6 +82,10 @@ export interface Hypothesis {
   readonly tokenEnds: readonly number[];
   /** UTF-8 bytes of each token, its leading space included; when asked for. */
   readonly tokenBytes?: readonly (readonly number[])[];
+  /** ISO 639-1 code of the language the engine heard, where it tells. */
+  readonly language?: string;
+  /** The engine's own pieces of {@link text} with their times, where it has them: in order, none empty. */
+  readonly segments?: readonly TimedText[];
   /** The whitespace-separated pieces of {@link text} with their times; when asked for. */
   readonly words?: readonly TimedWord[];
   /** Natural-log probability of each token of {@link tokens}, at temperature 1. */

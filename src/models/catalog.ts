@@ -11,13 +11,22 @@ const fileSchema = z.strictObject({
 const modelSchema = z.strictObject({
   id: z.string().regex(/^[\w.-]+(\/[\w.-]+)?$/),
   aliases: z.array(z.string()),
-  engine: z.enum(['moonshine']),
+  engine: z.enum(['moonshine', 'whisper-cpp']),
+  /** Which of the engine's networks, where it has several. */
+  architecture: z.enum(['whisper', 'parakeet']).optional(),
+  /** Shipped in the package; all others are downloaded or imported. */
+  bundled: z.boolean().default(false),
   /** Unix seconds of the weights' publication. */
   created: z.int(),
   ownedBy: z.string(),
   licence: z.string(),
   /** ISO 639-1 codes. */
   languages: z.array(z.string()).min(1),
+  abilities: z.strictObject({ translate: z.boolean(), words: z.boolean(), prompt: z.boolean() }),
+  /** Memory of one process that has it loaded and works, in bytes; an estimate where the publisher gives none. */
+  memoryBytes: z.int().positive(),
+  /** How long it takes on a CPU, roughly. */
+  speed: z.enum(['fast', 'medium', 'slow']),
   files: z.array(fileSchema).min(1),
 });
 
@@ -31,6 +40,9 @@ export type ModelFile = Readonly<z.infer<typeof fileSchema>>;
 
 /** The models this package knows, checked when the module loads. */
 export const CATALOG = catalogSchema.parse(catalogFile);
+
+/** Those that are here without a download. */
+export const BUNDLED_MODELS: readonly ModelEntry[] = CATALOG.models.filter(({ bundled }) => bundled);
 
 /** One name that can stand in a request's `model` field. */
 export interface ModelName {

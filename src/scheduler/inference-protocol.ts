@@ -35,6 +35,11 @@ export interface TranscribeTask extends PcmRange {
   readonly wantsLogprobs?: boolean;
   /** Names and terms that the text is likely to hold. */
   readonly bias?: readonly BiasPhrase[];
+  /** ISO 639-1 code of the spoken language; without one the engine's own choice. */
+  readonly language?: string;
+  readonly task?: 'transcribe' | 'translate';
+  /** The caller's prompt, for engines that continue from text. */
+  readonly prompt?: string;
 }
 
 export type InferenceTask = DetectTask | TranscribeTask;

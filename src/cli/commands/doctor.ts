@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { probeFfmpeg } from '../../audio/probe-ffmpeg.ts';
 import type { Config } from '../../config.ts';
-import { CATALOG, type ModelFile } from '../../models/catalog.ts';
+import { BUNDLED_MODELS, CATALOG, type ModelFile } from '../../models/catalog.ts';
 import { driverName } from '../../store/sqlite/driver.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
@@ -29,7 +29,7 @@ interface Finding {
 
 async function examine(config: Config): Promise<Finding[]> {
   const directory = config.modelsDir ?? BUNDLED;
-  const models = CATALOG.models.flatMap((model) =>
+  const models = BUNDLED_MODELS.flatMap((model) =>
     model.files.map((file) => examineFile(join(directory, model.id, file.name), file)),
   );
   const vad = CATALOG.vad.files.map((file) => examineFile(join(directory, file.name), file));

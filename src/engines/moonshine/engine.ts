@@ -32,6 +32,7 @@ const CAPABILITIES: Capabilities = {
   words: true,
   logprobs: true,
   batchSize: 8,
+  detectsLanguage: false,
 };
 
 /**
