@@ -1,11 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { renderConfigDocs } from './render-config-docs.ts';
+import { renderModelsDocs } from './render-models-docs.ts';
 import { renderNotices } from './render-notices.ts';
 
 /** Pages that are derived from the code. Writes them; with `--check` only says whether they are current. */
 const PAGES: Readonly<Record<string, () => string>> = {
   'docs/configuration.md': renderConfigDocs,
+  'docs/models.md': () => renderModelsDocs(),
   'THIRD-PARTY-NOTICES.md': renderNotices,
 };
 

@@ -1,25 +1,34 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { probeFfmpeg } from '../../audio/probe-ffmpeg.ts';
 import type { Config } from '../../config.ts';
-import { BUNDLED_MODELS, CATALOG, type ModelFile } from '../../models/catalog.ts';
+import { loadBinding, packageOf, type WhisperVariant } from '../../engines/whisper-cpp/binding.ts';
+import { BUNDLED_MODELS, CATALOG, type ExactFile } from '../../models/catalog.ts';
+import { findInstalled, type InstalledModel, idsOnDisk, type ModelPlaces } from '../../models/installed.ts';
 import { driverName } from '../../store/sqlite/driver.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
+import { formatBytes } from '../output.ts';
 
 const BUNDLED = fileURLToPath(new URL('../../../models/bundled', import.meta.url));
 
 export function addDoctorCommand(program: Command, finish: (code: ExitCode) => void): void {
-  const command = program.command('doctor').description('Check Node, ffmpeg and the model files');
-  addConfigFlags(command, ['ffmpeg', 'modelsDir']).action(async (flags: Record<string, unknown>) => {
-    const findings = await examine(configFrom(flags));
-    for (const { healthy, text } of findings) process.stdout.write(`${healthy ? 'ok  ' : 'BAD '} ${text}\n`);
-    finish(findings.every((finding) => finding.healthy) ? EXIT_CODES.ok : EXIT_CODES.internal);
-  });
+  const command = program
+    .command('doctor')
+    .description('Check Node, ffmpeg, whisper.cpp and the model files');
+  addConfigFlags(command, ['ffmpeg', 'modelsDir', 'dataDir', 'whisperVariant']).action(
+    async (flags: Record<string, unknown>) => {
+      const findings = await examine(configFrom(flags));
+      for (const { healthy, text } of findings)
+        process.stdout.write(`${healthy ? 'ok  ' : 'BAD '} ${text}\n`);
+      finish(findings.every((finding) => finding.healthy) ? EXIT_CODES.ok : EXIT_CODES.internal);
+    },
+  );
 }
 
 interface Finding {
@@ -33,7 +42,14 @@ async function examine(config: Config): Promise<Finding[]> {
     model.files.map((file) => examineFile(join(directory, model.id, file.name), file)),
   );
   const vad = CATALOG.vad.files.map((file) => examineFile(join(directory, file.name), file));
-  return [examineNode(), await examineFfmpeg(config.ffmpeg), ...(await Promise.all([...models, ...vad]))];
+  const places = { models: CATALOG.models, bundledDir: directory, modelsDir: join(config.dataDir, 'models') };
+  return [
+    examineNode(),
+    await examineFfmpeg(config.ffmpeg),
+    ...(await Promise.all([...models, ...vad])),
+    examineWhisper(config.whisperVariant, places),
+    ...examineInstalled(places),
+  ];
 }
 
 function examineNode(): Finding {
@@ -53,7 +69,45 @@ async function examineFfmpeg(program: string): Promise<Finding> {
   return { healthy: available, text: hint === undefined ? text : `${text}. ${hint}` };
 }
 
-async function examineFile(path: string, expected: ModelFile): Promise<Finding> {
+/** Loads the native module, which only models of whisper.cpp need. */
+function examineWhisper(variant: WhisperVariant, places: ModelPlaces): Finding {
+  const isNeeded = idsOnDisk(places).some((id) => findInstalled(places, id)?.entry.engine === 'whisper-cpp');
+  try {
+    loadBinding(variant);
+    return { healthy: true, text: `whisper.cpp from ${packageOf(variant)}` };
+  } catch (error) {
+    return { healthy: !isNeeded, text: (error as Error).message };
+  }
+}
+
+/** Downloaded and imported models: whether they are there in full; `steno models verify` reads every byte. */
+function examineInstalled(places: ModelPlaces): Finding[] {
+  return idsOnDisk(places).map((id) => {
+    const model = findInstalled(places, id);
+    return model === undefined ? damaged(id) : { healthy: true, text: describe(model) };
+  });
+}
+
+function describe({ entry: { id, memoryBytes }, directory, sizeBytes, outdated }: InstalledModel): string {
+  const notes = [`model ${id}, ${formatBytes(sizeBytes)}, ${directory}`];
+  if (outdated) notes.push(`the catalogue has another version: steno models pull ${id}`);
+  if (memoryBytes > totalmem())
+    notes.push(
+      `at work it takes about ${formatBytes(memoryBytes)} of memory, this machine has ${formatBytes(totalmem())}`,
+    );
+  return notes.join('; ');
+}
+
+function damaged(id: string): Finding {
+  const isKnown = CATALOG.models.some((model) => model.id === id);
+  const remedy = isKnown ? `steno models pull ${id}` : 'steno models import';
+  return {
+    healthy: false,
+    text: `model ${id}: files are missing or cut; mend it with ${remedy}, or delete it with steno models remove ${id}`,
+  };
+}
+
+async function examineFile(path: string, expected: ExactFile): Promise<Finding> {
   const hash = createHash('sha256');
   try {
     await pipeline(createReadStream(path), hash);
