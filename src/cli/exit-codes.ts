@@ -49,6 +49,13 @@ const BY_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   file_too_large: EXIT_CODES.input,
   model_not_found: EXIT_CODES.model,
   unsupported_language: EXIT_CODES.model,
+  download_failed: EXIT_CODES.model,
+  download_refused: EXIT_CODES.model,
+  offline: EXIT_CODES.model,
+  model_damaged: EXIT_CODES.model,
+  model_import_refused: EXIT_CODES.input,
+  model_in_use: EXIT_CODES.model,
+  licence_not_accepted: EXIT_CODES.usage,
   storage_full: EXIT_CODES.output,
   aborted: EXIT_CODES.interrupted,
 };

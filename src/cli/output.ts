@@ -10,8 +10,8 @@ export function describeError(error: unknown): string {
     : `internal error: ${String(error)}`;
 }
 
-export interface Progress {
-  update(event: TranscriptEvent): void;
+export interface Progress<Event> {
+  update(event: Event): void;
   /** The last words on a file; on a terminal they replace the bar. */
   finish(line: string): void;
 }
@@ -28,18 +28,49 @@ const BAR_INTERVAL_MS = 100;
 const LINE_INTERVAL_MS = 10_000;
 const CLEAR_LINE = '\r\x1b[K';
 
+/** How far something is: `share` from 0 to 1 for the bar, and words beside it. */
+interface Position {
+  readonly share: number;
+  readonly text: string;
+}
+
 /** Progress of one file. Not a prompt library's: those read the keyboard, and then Ctrl-C and piped input no longer reach us. */
-export function createProgress({ stream, label, now = Date.now }: ProgressOptions): Progress {
+export function createProgress(options: ProgressOptions): Progress<TranscriptEvent> {
+  return createBar(options, (event: TranscriptEvent) =>
+    event.type === 'transcription-progress' ? positionOf(event) : undefined,
+  );
+}
+
+/** The same for bytes that come or are copied. */
+export function createByteProgress(options: ProgressOptions): Progress<ByteProgress> {
+  return createBar(options, ({ receivedBytes, totalBytes, note }: ByteProgress) => {
+    const share = Math.min(1, receivedBytes / Math.max(totalBytes, 1));
+    const text = `${formatBytes(receivedBytes)} of ${formatBytes(totalBytes)} (${Math.floor(100 * share)} %)`;
+    return { share, text: note === undefined ? text : `${text}, ${note}` };
+  });
+}
+
+export interface ByteProgress {
+  readonly receivedBytes: number;
+  readonly totalBytes: number;
+  readonly note?: string | undefined;
+}
+
+function createBar<Event>(
+  { stream, label, now = Date.now }: ProgressOptions,
+  positionOfEvent: (event: Event) => Position | undefined,
+): Progress<Event> {
   const isTerminal = stream.isTTY === true;
   let lastMs = isTerminal ? 0 : now();
   return {
     update(event) {
-      if (event.type !== 'transcription-progress') return;
+      const position = positionOfEvent(event);
+      if (position === undefined) return;
       const intervalMs = isTerminal ? BAR_INTERVAL_MS : LINE_INTERVAL_MS;
       if (now() - lastMs < intervalMs) return;
       lastMs = now();
-      if (isTerminal) stream.write(CLEAR_LINE + formatBar(label, event, stream.columns || 80));
-      else stream.write(`${label}: ${formatPosition(event)}\n`);
+      if (isTerminal) stream.write(CLEAR_LINE + formatBar(label, position, stream.columns || 80));
+      else stream.write(`${label}: ${position.text}\n`);
     },
     finish(line) {
       stream.write(`${isTerminal ? CLEAR_LINE : ''}${line}\n`);
@@ -49,25 +80,30 @@ export function createProgress({ stream, label, now = Date.now }: ProgressOption
 
 type ProgressEvent = Extract<TranscriptEvent, { type: 'transcription-progress' }>;
 
-function formatBar(label: string, event: ProgressEvent, columns: number): string {
+function formatBar(label: string, { share, text }: Position, columns: number): string {
   const width = Math.max(5, Math.min(30, columns - 50));
-  const filled = Math.round(finishedShare(event) * width);
+  const filled = Math.round(share * width);
   const bar = `${'#'.repeat(filled)}${'-'.repeat(width - filled)}`;
-  return `${label.slice(-30)} [${bar}] ${formatPosition(event)}`.slice(0, columns - 1);
+  return `${label.slice(-30)} [${bar}] ${text}`.slice(0, columns - 1);
 }
 
 /** `1:05 of 3:00 (36 %)`. While the end is not known, what is decoded so far stands for the whole. */
-function formatPosition(event: ProgressEvent): string {
-  const percent = Math.floor(100 * finishedShare(event));
-  return `${formatClock(event.finishedSecond)} of ${formatClock(wholeSecond(event))} (${percent} %)`;
+function positionOf(event: ProgressEvent): Position {
+  const whole = event.totalSecond ?? event.decodedSecond;
+  const share = Math.min(1, event.finishedSecond / Math.max(whole, 0.001));
+  const text = `${formatClock(event.finishedSecond)} of ${formatClock(whole)} (${Math.floor(100 * share)} %)`;
+  return { share, text };
 }
 
-function finishedShare(event: ProgressEvent): number {
-  return Math.min(1, event.finishedSecond / Math.max(wholeSecond(event), 0.001));
-}
-
-function wholeSecond({ totalSecond, decodedSecond }: ProgressEvent): number {
-  return totalSecond ?? decodedSecond;
+/** Bytes as disks and publishers count them: powers of ten. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  while (value >= 999.5 && units.length > 1) {
+    value /= 1000;
+    units.shift();
+  }
+  return `${value < 10 && value !== Math.round(value) ? value.toFixed(1) : Math.round(value)} ${units[0]}`;
 }
 
 /** `m:ss`, from an hour on `h:mm:ss`. */

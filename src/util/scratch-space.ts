@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isAlive, startOf } from './process-identity.ts';
 
 /** A folder of one request (mode 0700); disposing removes it with all it holds. */
 export interface ScratchFolder extends AsyncDisposable {
@@ -43,7 +44,7 @@ export async function openScratchSpace(
   await mkdir(parent, { recursive: true, mode: 0o700 });
   await sweep(parent);
   const root = await mkdtemp(join(parent, 'server-'));
-  await writeFile(join(root, OWNER_FILE), `${process.pid} ${await startOf(process.pid)}`);
+  await writeFile(join(root, OWNER_FILE), `${process.pid} ${startOf(process.pid)}`);
   // A folder that cannot be removed now is tried again a minute later.
   const sweeping = setInterval(() => void sweep(parent).catch(() => undefined), SWEEP_INTERVAL_MS);
   sweeping.unref();
@@ -93,12 +94,11 @@ async function sweep(parent: string): Promise<void> {
   }
 }
 
-/** Process ids come back, after a restart of a container even at once: the time of the start tells two owners apart. */
 async function ownerIsAlive(folder: string): Promise<boolean> {
   const [pidText = '', start = ''] = (await readOwner(folder)).split(' ');
   const pid = Number(pidText);
   if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return false;
-  return start === (await startOf(pid));
+  return start === startOf(pid);
 }
 
 /** A folder that was made a moment ago has no owner in it yet; one that stays so is nobody's. */
@@ -108,19 +108,4 @@ async function readOwner(folder: string): Promise<string> {
   if (owner !== '') return owner;
   await new Promise((resolve) => setTimeout(resolve, 200));
   return read();
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-/** Clock ticks from boot to the start of a process (man 5 proc, field 22); "-" where that is not known. */
-async function startOf(pid: number): Promise<string> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '-';
 }
