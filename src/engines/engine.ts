@@ -6,6 +6,10 @@ export interface Capabilities {
   readonly longestChunkSecond: number;
   /** Whether names and terms in a prompt bias the text. */
   readonly prompt: boolean;
+  /** So much of a prompt counts, from its end; undefined where all of it does. */
+  readonly promptTokens?: number;
+  /** Whether a prompt is taken as the text that came before; if not, only the names and terms in it are used. */
+  readonly continuesPrompt?: boolean;
   /** Whether text can be biased toward given names and terms. */
   readonly keywords: boolean;
   /** Whether the engine samples at temperatures above 0. */
@@ -15,7 +19,7 @@ export interface Capabilities {
   readonly words: boolean;
   /** Log probabilities of single tokens. */
   readonly logprobs: boolean;
-  /** Most chunks that gain from being decoded together. */
+  /** Most chunks that gain from being decoded together; may be less once the model's files have been seen. */
   readonly batchSize: number;
   /** Tells the spoken language where none is given. */
   readonly detectsLanguage: boolean;
@@ -119,6 +123,8 @@ export interface Engine {
   cancel(id: number): void;
   /** Chunks admitted and not finished. */
   readonly size: number;
+  /** Whether a cancelled chunk is still being computed because its computation cannot be stopped. */
+  readonly lingering?: boolean;
   /** Does one unit of work (one encoder run, or one decoder step for all) and answers the chunks it finished. */
   step(): Promise<readonly FinishedChunk[]>;
   close(): Promise<void>;

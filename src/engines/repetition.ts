@@ -1,7 +1,7 @@
 import { deflateSync } from 'node:zlib';
 
 /** Above this the text repeats itself: Whisper's `compression_ratio_threshold` (whisper/transcribe.py). */
-const REPEATING_RATIO = 2.4;
+export const REPEATING_RATIO = 2.4;
 /** So many equal turns in a row, and so many tokens in them, make a loop: people say "no, no, no" and "five five five". */
 const LOOP_TURNS = 4;
 const LOOP_TOKENS = 12;
