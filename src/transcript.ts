@@ -43,11 +43,13 @@ export interface Transcript {
   readonly task: 'transcribe' | 'translate';
   /** Public id of the model that answered. */
   readonly model: string;
-  /** ISO 639-1 code of the spoken language. */
+  /** ISO 639-1 code of the spoken language; {@link UNDETERMINED} when nobody can tell. */
   readonly language: string;
+  /** Whether the model had to tell it from the sound. */
+  readonly languageDetected?: boolean;
   /** Length of the decoded input in seconds. */
   readonly durationSecond: number;
-  /** Segment texts joined by single spaces, trimmed; empty when nothing was said. */
+  /** Segment texts joined by single spaces (Chinese and Japanese ones by nothing), trimmed; empty when nothing was said. */
   readonly text: string;
   readonly segments: readonly Segment[];
   /** What could not be honoured, in words for the caller. */
@@ -67,10 +69,26 @@ export interface Coverage {
   readonly failed: readonly { readonly startSecond: number; readonly endSecond: number }[];
 }
 
+/** ISO 639-2's code for a language that is not known. */
+export const UNDETERMINED = 'und';
+
 /** Joins segment texts the way {@link Transcript.text} promises. */
 export function joinSegmentTexts(segments: readonly Pick<Segment, 'text'>[]): string {
-  return segments
-    .map((segment) => segment.text.trim())
-    .filter((text) => text !== '')
-    .join(' ');
+  const texts = segments.map((segment) => segment.text.trim()).filter((text) => text !== '');
+  return texts
+    .map((text, index) => (index === 0 ? text : separatorBetween(texts[index - 1] ?? '', text) + text))
+    .join('');
+}
+
+const FULL_WIDTH_END = /[。、，．！？；：」』）】》〉]$/u;
+const LAST_LETTER = /[\p{L}\p{N}](?=[^\p{L}\p{N}]*$)/u;
+const FIRST_LETTER = /[\p{L}\p{N}]/u;
+const UNSPACED = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}ー]/u;
+
+/** What stands between two texts that follow each other: a space, but nothing between Chinese or Japanese ones. */
+export function separatorBetween(before: string, after: string): '' | ' ' {
+  if (FULL_WIDTH_END.test(before)) return '';
+  const last = LAST_LETTER.exec(before)?.[0] ?? '';
+  const first = FIRST_LETTER.exec(after)?.[0] ?? '';
+  return UNSPACED.test(last) && UNSPACED.test(first) ? '' : ' ';
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Segment, Transcript, Word } from '../transcript.ts';
-import { characterCount } from './characters.ts';
+import { textWidth } from './characters.ts';
 import { buildCues, type Cue, DEFAULT_CUE_LIMITS } from './cues.ts';
 
 function segmentOf(text: string, startSecond: number, endSecond: number, words?: readonly Word[]): Segment {
@@ -115,12 +115,53 @@ describe('buildCues', () => {
   it('leaves nothing that reads as a time line', () => {
     expect(textsOf(buildCues(transcriptOf([segmentOf('a --> b\n\nc', 0, 2)])))).toEqual(['a -> b c']);
   });
+
+  it('gives full-width characters double room and breaks between words, not before an ending', () => {
+    const text = '東京の大学で日本語を勉強している学生たちは、毎朝早く起きて電車に乗ります。';
+    const cues = buildCues(transcriptOf([segmentOf(text, 0, 6)]));
+    expect(textsOf(cues)).toEqual([
+      '東京の大学で日本語を勉強している|学生たちは、毎朝早く起きて電車に乗ります。',
+    ]);
+    const narrow = buildCues(transcriptOf([segmentOf('漢字'.repeat(40), 0, 5)]));
+    for (const { lines } of narrow)
+      for (const line of lines) expect([...line].length).toBeLessThanOrEqual(21);
+  });
+
+  it('cuts Chinese at full-width punctuation first', () => {
+    const text = '今天天气很好，我们决定一起去公园散步，晚上再去看一场新上映的电影，然后回家休息。';
+    const cues = buildCues(transcriptOf([segmentOf(text, 0, 8)]));
+    expect(cues.length).toBeGreaterThan(1);
+    for (const cue of textsOf(cues)) expect(cue).toMatch(/[，。]$/);
+  });
+
+  it('breaks Thai between words and leaves right-to-left text as it is', () => {
+    const thai = 'วันนี้อากาศดีมากเราจึงตัดสินใจไปเดินเล่นที่สวนสาธารณะด้วยกันในตอนเย็นหลังเลิกงาน';
+    const cues = buildCues(transcriptOf([segmentOf(thai, 0, 6)]));
+    expect(cues.flatMap(({ lines }) => lines).join('')).toBe(thai);
+    for (const cue of textsOf(cues)) expect(cue).not.toMatch(/(?:^|\|)[\u0e30-\u0e3a\u0e45\u0e47-\u0e4e]/);
+    const arabic = 'ذهبنا إلى السوق في الصباح الباكر، ثم عدنا إلى البيت قبل الظهر بقليل. هل أنت بخير؟';
+    expect(
+      buildCues(transcriptOf([segmentOf(arabic, 0, 6)]))
+        .flatMap(({ lines }) => lines)
+        .join(' '),
+    ).toBe(arabic);
+  });
 });
 
 const word = fc.oneof(
   { weight: 8, arbitrary: fc.stringMatching(/^[a-zA-Z']{1,12}[,.;?!]?$/) },
   { weight: 1, arbitrary: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 60 }) },
-  { weight: 1, arbitrary: fc.constantFrom('-->', '—', 'Ω', '日本語のテキスト') },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      '-->',
+      '—',
+      'Ω',
+      '日本語のテキスト',
+      '「東京」へ行く。そして、帰る。',
+      'ประเทศไทย',
+    ),
+  },
 );
 const segments = fc
   .array(
@@ -162,7 +203,7 @@ describe('any transcript', () => {
           expect(endMs - startMs).toBeLessThanOrEqual(cueLimits.maxCueSecond * 1000 + 1);
           expect(lines.length).toBeLessThanOrEqual(cueLimits.maxLineCount);
           for (const line of lines) {
-            expect(characterCount(line)).toBeLessThanOrEqual(cueLimits.maxLineWidth);
+            expect(textWidth(line)).toBeLessThanOrEqual(cueLimits.maxLineWidth);
             expect(line).toMatch(/^\S(?:.*\S)?$/su);
           }
           earliest = endMs;

@@ -1,11 +1,11 @@
 import type { Transcript } from '../transcript.ts';
-import { breakCost, breakLines, lineLength, linesNeeded } from './line-breaks.ts';
+import { breakCost, breakLines, linesNeeded, lineWidth } from './line-breaks.ts';
 import { splitRuns } from './split-runs.ts';
 import { type TimedPiece, timedPieces } from './timed-pieces.ts';
 
 /** What a viewer can read. Defaults: {@link DEFAULT_CUE_LIMITS}. */
 export interface CueLimits {
-  /** Characters in a line. */
+  /** Characters in a line; full-width ones count 2. */
   readonly maxLineWidth: number;
   /** Lines in a cue. */
   readonly maxLineCount: number;
@@ -35,17 +35,28 @@ const PAUSE_SECOND = 1.5;
  * ends at a sentence or clause where the limits allow it (docs/decisions/0007-subtitle-cues.md).
  */
 export function buildCues(transcript: Transcript, limits: CueLimits = DEFAULT_CUE_LIMITS): Cue[] {
-  const runs = transcript.segments.flatMap((segment) =>
-    splitIntoCues(timedPieces(segment, limits.maxLineWidth), limits),
-  );
+  return [...generateCues(transcript, limits)];
+}
+
+/** The same one after another: hours of speech take a second, and others have their turn between two cues. */
+export function* generateCues(
+  transcript: Transcript,
+  limits: CueLimits = DEFAULT_CUE_LIMITS,
+): Generator<Cue> {
   let earliestMs = 0;
-  return runs.map((pieces, index) => {
-    const next = runs[index + 1]?.[0]?.startSecond;
+  let waiting: readonly TimedPiece[] | undefined;
+  const finish = (pieces: readonly TimedPiece[], next: number | undefined): Cue => {
     const startMs = Math.max(earliestMs, milliseconds(pieces[0]?.startSecond ?? 0));
     const endMs = Math.max(startMs + 1, milliseconds(cueEnd(pieces, { next, transcript, limits })));
     earliestMs = endMs;
     return { startMs, endMs, lines: breakLines(pieces, limits.maxLineWidth) };
-  });
+  };
+  for (const segment of transcript.segments)
+    for (const pieces of splitIntoCues(timedPieces(segment, limits.maxLineWidth), limits)) {
+      if (waiting !== undefined) yield finish(waiting, pieces[0]?.startSecond);
+      waiting = pieces;
+    }
+  if (waiting !== undefined) yield finish(waiting, undefined);
 }
 
 /** Fewer cues are better, but a good place to cut is worth more than one cue less, and a cue that flashes by is bad. */
@@ -55,7 +66,7 @@ function splitIntoCues(pieces: readonly TimedPiece[], limits: CueLimits): TimedP
     const cue = pieces.slice(start, end);
     if (!isAllowed(cue, limits)) return Number.POSITIVE_INFINITY;
     const flashes =
-      cue.length < pieces.length && (secondsOf(cue) < MINIMUM_CUE_SECOND || lineLength(cue) < 12);
+      cue.length < pieces.length && (secondsOf(cue) < MINIMUM_CUE_SECOND || lineWidth(cue) < 12);
     return 10 + (cuts[end - 1] ?? 0) + (flashes ? 25 : 0);
   });
   return (ends ?? []).map((end, index) => pieces.slice(ends?.[index - 1] ?? 0, end));

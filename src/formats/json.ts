@@ -1,4 +1,5 @@
-import type { Segment, TokenLogprob, Transcript } from '../transcript.ts';
+import { type Segment, type TokenLogprob, type Transcript, UNDETERMINED } from '../transcript.ts';
+import { isoCode } from './language-names.ts';
 import { roundToMilliseconds } from './timestamp.ts';
 
 /** What the request is counted as: seconds of audio, rounded up. */
@@ -12,13 +13,23 @@ export interface JsonOptions {
   readonly logprobs?: boolean | undefined;
 }
 
-/** `{text, logprobs, usage}`, compact. Translations carry no usage. */
+/** `{text, logprobs, usage, languages}`, compact. Translations have the text alone. */
 export function renderJson(transcript: Transcript, { logprobs = false }: JsonOptions = {}): string {
   return JSON.stringify({
     text: transcript.text,
     ...(logprobs ? { logprobs: logprobsJson(transcript.segments) } : {}),
     ...(transcript.task === 'transcribe' ? { usage: durationUsage(transcript.durationSecond) } : {}),
+    ...detectedLanguages(transcript),
   });
+}
+
+/** What was heard, as OpenAI's gpt-transcribe answers it: empty where nobody could tell. Nothing where nothing had to be detected. */
+export function detectedLanguages(transcript: Transcript): {
+  readonly languages?: readonly { readonly code: string }[];
+} {
+  const { task, language, languageDetected = false } = transcript;
+  if (!languageDetected || task === 'translate') return {};
+  return { languages: language === UNDETERMINED ? [] : [{ code: isoCode(language) }] };
 }
 
 /** 1.7 s count as 2, 8.47 s as 9. Noise below a millisecond does not start a new second. */

@@ -1,3 +1,5 @@
+import { UNDETERMINED } from '../transcript.ts';
+
 /**
  * Language codes and the lower-case English names that verbose_json carries: the table of OpenAI's Whisper
  * (openai/whisper, whisper/tokenizer.py). Clients map these names back to codes, so none is spelled another way.
@@ -115,9 +117,15 @@ const CODE_ALIASES: Readonly<Record<string, string>> = {
   in: 'id',
 };
 
-/** English name of a code; a code outside the table stands for itself. */
+/** English name of a code; `unknown` for a language that nobody could tell; another code outside the table stands for itself. */
 export function languageName(code: string): string {
+  if (code === UNDETERMINED) return 'unknown';
   return LANGUAGE_NAMES[code] ?? code;
+}
+
+/** ISO 639's code for one of the table: Whisper spells Javanese its own way. */
+export function isoCode(code: string): string {
+  return code === 'jw' ? 'jv' : code;
 }
 
 /** The table's code for a language code or tag (`en`, `EN`, `en-US`, `zh_Hans`), or undefined: names are no codes. */
@@ -125,4 +133,10 @@ export function languageCode(tag: string): string | undefined {
   const primary = tag.trim().toLowerCase().split(/[-_]/, 1)[0] ?? '';
   const code = Object.hasOwn(CODE_ALIASES, primary) ? CODE_ALIASES[primary] : primary;
   return code !== undefined && Object.hasOwn(LANGUAGE_NAMES, code) ? code : undefined;
+}
+
+/** The code in `codes` that means the same language as a code or tag, whichever way either is spelled; undefined when none does. */
+export function findLanguage(codes: readonly string[], tag: string): string | undefined {
+  const wanted = languageCode(tag) ?? tag;
+  return codes.find((code) => (languageCode(code) ?? code) === wanted);
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Transcript } from '../transcript.ts';
 import type { CueLimits } from './cues.ts';
 import { type JsonOptions, renderJson } from './json.ts';
@@ -19,7 +20,8 @@ export interface RenderOptions extends VerboseJsonOptions, JsonOptions {
 
 interface FormatRow {
   readonly contentType: string;
-  readonly render: (transcript: Transcript, options: RenderOptions) => string;
+  /** Piece by piece where it takes long. */
+  readonly render: (transcript: Transcript, options: RenderOptions) => Iterable<string>;
 }
 
 // Clients tell text from JSON by these types alone: vtt and srt go out as text/plain, JSON without a charset.
@@ -27,10 +29,10 @@ const PLAIN = 'text/plain; charset=utf-8';
 const JSON_TYPE = 'application/json';
 
 const FORMATS: Readonly<Record<ResponseFormat, FormatRow>> = {
-  json: { contentType: JSON_TYPE, render: renderJson },
-  text: { contentType: PLAIN, render: renderText },
+  json: { contentType: JSON_TYPE, render: (...given) => [renderJson(...given)] },
+  text: { contentType: PLAIN, render: (transcript) => [renderText(transcript)] },
   srt: { contentType: PLAIN, render: (transcript, { cues }) => renderSrt(transcript, cues) },
-  verbose_json: { contentType: JSON_TYPE, render: renderVerboseJson },
+  verbose_json: { contentType: JSON_TYPE, render: (...given) => [renderVerboseJson(...given)] },
   vtt: { contentType: PLAIN, render: (transcript, { cues }) => renderVtt(transcript, cues) },
 };
 
@@ -46,5 +48,26 @@ export function renderTranscript(
   options: RenderOptions = {},
 ): RenderedTranscript {
   const { contentType, render } = FORMATS[format];
-  return { contentType, body: render(transcript, options) };
+  return { contentType, body: [...render(transcript, options)].join('') };
+}
+
+/** Longest work without a turn of the event loop: nobody who asks whether the server lives notices so little. */
+const SLICE_MS = 10;
+
+/** The same for a server: others have their turn while a long transcript is rendered. */
+export async function renderInTurns(
+  transcript: Transcript,
+  format: ResponseFormat,
+  options: RenderOptions = {},
+): Promise<RenderedTranscript> {
+  const { contentType, render } = FORMATS[format];
+  const pieces: string[] = [];
+  let startMs = performance.now();
+  for (const piece of render(transcript, options)) {
+    pieces.push(piece);
+    if (performance.now() - startMs < SLICE_MS) continue;
+    await nextTurn();
+    startMs = performance.now();
+  }
+  return { contentType, body: pieces.join('') };
 }

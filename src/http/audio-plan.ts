@@ -1,5 +1,5 @@
 import type { RenderOptions, ResponseFormat } from '../formats/response-format.ts';
-import type { ModelRegistry } from '../models/catalog.ts';
+import type { ModelRegistry } from '../models/registry.ts';
 import type { TranscribeOptions, Transcriber } from '../transcribe/transcriber.ts';
 
 /** What a valid form asks for: the work, and the shape of its answer. */

@@ -1,4 +1,7 @@
-import { InvalidRequestError, StenographerError, UnsupportedLanguageError } from '../errors.ts';
+import { InvalidRequestError, StenographerError } from '../errors.ts';
+import { findLanguage } from '../formats/language-names.ts';
+import { adviseModels } from '../models/advise.ts';
+import { requireLanguage } from '../transcribe/choose-language.ts';
 import type { ModelAbilities } from '../transcribe/transcriber.ts';
 import type { AudioPlan, PlanContext } from './audio-plan.ts';
 import { cueWarnings, unknownFieldWarnings, unusedFieldWarnings } from './request-warnings.ts';
@@ -9,15 +12,20 @@ import type { FormField } from './upload.ts';
 /** A transcription form as work to do. Throws for fields that are wrong, and for what the model cannot honour. */
 export function planTranscription(fields: readonly FormField[], context: PlanContext): AudioPlan {
   const request = parseTranscriptionFields(fields, context);
-  const { languages } = context.models.resolve(request.model);
+  const { languages: known } = context.models.resolve(request.model);
   const abilities = context.transcriber.abilities(request.model);
   checkStream(request);
-  const { language, warnings } = chooseLanguage(request, languages);
+  const { language, languages, warnings } = chooseLanguage(request, {
+    known,
+    detects: abilities.detectsLanguage,
+    registry: context.models,
+  });
   const subtitles = request.response_format === 'srt' || request.response_format === 'vtt';
   return {
     options: {
       model: request.model,
       language,
+      languages,
       prompt: request.prompt,
       temperature: request.temperature,
       keywords: request.keywords,
@@ -66,40 +74,65 @@ function wantsLogprobs(request: TranscriptionRequest, abilities: ModelAbilities)
 
 interface LanguageChoice {
   readonly language: string | undefined;
+  /** What it may be, when the model is to detect it. */
+  readonly languages?: readonly string[] | undefined;
   readonly warnings: readonly string[];
 }
 
-/** `language` is a command, `languages` are candidates: of these one that the model knows is enough. */
-function chooseLanguage(request: TranscriptionRequest, known: readonly string[]): LanguageChoice {
+interface ModelLanguages {
+  readonly known: readonly string[];
+  readonly detects: boolean;
+  readonly registry: PlanContext['models'];
+}
+
+/** `language` is a command, `languages` are candidates: one of these that the model knows is enough, of several it detects one. */
+function chooseLanguage(
+  request: TranscriptionRequest,
+  { known, detects, registry }: ModelLanguages,
+): LanguageChoice {
   const { model, language } = request;
-  if (language !== undefined && !known.includes(language))
-    throw new UnsupportedLanguageError(language, model, known);
+  if (language !== undefined) requireLanguage(language, { id: model, known }, registry);
   const candidates = [...new Set(request.languages?.filter((code) => code !== undefined))];
   if (candidates.length === 0) return { language, warnings: [] };
-  const possible = candidates.filter((code) => known.includes(code));
+  const possible = candidates.filter((code) => findLanguage(known, code) !== undefined);
   const field = request.spelling('languages');
   if (language !== undefined)
     return { language, warnings: [`The field ${field} has no effect beside language.`] };
-  if (possible.length === 0)
-    throw new StenographerError(
-      'unsupported_language',
-      `The model '${model}' transcribes ${known.join(', ')} only, none of the languages in ${field}.`,
-      { param: field },
-    );
+  if (possible.length === 0) throw noneKnown({ model, field, candidates, known, registry });
   const others = candidates.filter((code) => !possible.includes(code));
-  return {
-    language: possible.length === 1 ? possible[0] : undefined,
-    warnings: [
-      ...(others.length > 0
-        ? [
-            `The model '${model}' does not know ${others.join(', ')}, named in ${field}; speech in it is not recognised.`,
-          ]
-        : []),
-      ...(possible.length > 1 && known.some((code) => !possible.includes(code))
-        ? [`The model '${model}' chooses among all its languages; ${field} does not narrow them.`]
-        : []),
-    ],
-  };
+  const warnings =
+    others.length > 0
+      ? [
+          `The model '${model}' does not know ${others.join(', ')}, named in ${field}; speech in it is not recognised.`,
+        ]
+      : [];
+  if (possible.length === 1) return { language: possible[0], warnings };
+  if (detects) return { language: undefined, languages: possible, warnings };
+  const narrows = known.every((code) => possible.some((one) => findLanguage([code], one) !== undefined));
+  if (!narrows)
+    warnings.push(`The model '${model}' chooses among all its languages; ${field} does not narrow them.`);
+  return { language: undefined, warnings };
+}
+
+interface NoneKnown {
+  readonly model: string;
+  readonly field: string;
+  readonly candidates: readonly string[];
+  readonly known: readonly string[];
+  readonly registry: PlanContext['models'];
+}
+
+function noneKnown({ model, field, candidates, known, registry }: NoneKnown): StenographerError {
+  const advice = adviseModels(
+    ({ languages }) => candidates.some((code) => findLanguage(languages, code) !== undefined),
+    registry,
+  );
+  return new StenographerError(
+    'unsupported_language',
+    `The model '${model}' ${known.length > 8 ? `knows ${known.length} languages` : `transcribes ${known.join(', ')} only`}, none of the languages in ${field}.` +
+      `${advice === undefined ? '' : ` Use a model that does: ${advice}.`}`,
+    { param: field },
+  );
 }
 
 /** Fields that belong to another shape of answer than the one asked for. */

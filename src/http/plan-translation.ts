@@ -1,4 +1,5 @@
 import { CannotTranslateError } from '../errors.ts';
+import { adviseModels } from '../models/advise.ts';
 import type { AudioPlan, PlanContext } from './audio-plan.ts';
 import { cueWarnings, unknownFieldWarnings, unusedFieldWarnings } from './request-warnings.ts';
 import { cueLimits } from './schemas/audio-fields.ts';
@@ -10,7 +11,11 @@ export function planTranslation(fields: readonly FormField[], context: PlanConte
   const request = parseTranslationFields(fields, context);
   context.models.resolve(request.model);
   const abilities = context.transcriber.abilities(request.model);
-  if (!abilities.translate) throw new CannotTranslateError(request.model);
+  if (!abilities.translate)
+    throw new CannotTranslateError(
+      request.model,
+      adviseModels((model) => model.abilities.translate, context.models),
+    );
   const subtitles = request.response_format === 'srt' || request.response_format === 'vtt';
   return {
     options: {

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import { durationUsage, logprobsJson } from '../formats/json.ts';
+import { detectedLanguages, durationUsage, logprobsJson } from '../formats/json.ts';
 import type { TranscriptEvent } from '../transcribe/transcriber.ts';
-import type { Transcript } from '../transcript.ts';
+import { separatorBetween, type Transcript } from '../transcript.ts';
 import { errorAnswer } from './error-response.ts';
 import { eventStream, settlesWithin } from './sse.ts';
 
@@ -46,16 +46,16 @@ async function* wireEvents(
   iterator: AsyncIterator<TranscriptEvent>,
   options: TranscriptStreamOptions,
 ): AsyncGenerator<object> {
-  let sent = '';
+  let previous = '';
   try {
     for (let result = await first; result.done !== true; result = await iterator.next()) {
       const event = result.value;
       if (event.type === 'segment-final') {
         const text = event.segment.text.trim();
         if (text === '') continue;
-        const continues = sent !== '';
-        const delta = continues ? ` ${text}` : text;
-        sent += delta;
+        const continues = previous !== '';
+        const delta = continues ? separatorBetween(previous, text) + text : text;
+        previous = text;
         const logprobs = options.logprobs ? { logprobs: logprobsJson([event.segment], continues) } : {};
         yield { type: 'transcript.text.delta', delta, ...logprobs };
       } else if (event.type === 'transcript-final') {
@@ -77,6 +77,7 @@ function doneEvent(transcript: Transcript, options: TranscriptStreamOptions): ob
     text: transcript.text,
     ...(options.logprobs ? { logprobs: logprobsJson(transcript.segments) } : {}),
     usage: durationUsage(transcript.durationSecond),
+    ...detectedLanguages(transcript),
     ...(warnings.length > 0 ? { warnings } : {}),
   };
 }

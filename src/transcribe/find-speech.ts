@@ -1,18 +1,25 @@
 import { type PcmFile, SAMPLE_RATE, samplesToSeconds } from '../audio/audio.ts';
 import type { DecodedAudio } from '../audio/decode.ts';
 import type { Ffmpeg } from '../audio/ffmpeg.ts';
-import type { BiasPhrase, Hypothesis } from '../engines/engine.ts';
-import type { ModelEntry, ModelRegistry } from '../models/catalog.ts';
-import type { Scheduler, SubmitOptions } from '../scheduler/scheduler.ts';
+import type { BiasPhrase, Capabilities, Hypothesis } from '../engines/engine.ts';
+import type { ModelEntry } from '../models/catalog.ts';
+import type { ModelRegistry } from '../models/registry.ts';
+import type { TranscribeResult, TranscribeTask } from '../scheduler/inference-protocol.ts';
+import type { ModelPools } from '../scheduler/model-pools.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
+import type { SubmitOptions } from '../scheduler/scheduler-options.ts';
 import type { BoundedQueue } from '../util/bounded-queue.ts';
 import type { ScratchSpace } from '../util/scratch-space.ts';
-import { DEFAULT_CHUNKING, type SpeechChunk, SpeechChunker } from '../vad/chunking.ts';
+import { chunkingFor, type SpeechChunk, SpeechChunker } from '../vad/chunking.ts';
 import { FRAME_SAMPLES, initialVadState } from '../vad/frames.ts';
+import type { LanguageGate, TranscribeIn } from './language-gate.ts';
 import type { TranscribeOptions } from './transcriber.ts';
 
 export interface LocalTranscriberOptions {
   readonly models: ModelRegistry;
+  /** Has the voice detector. */
   readonly scheduler: Scheduler;
+  readonly pools: ModelPools;
   readonly scratch: ScratchSpace;
   readonly ffmpeg: Ffmpeg;
   readonly maximumSeconds: number;
@@ -26,7 +33,15 @@ export interface LocalTranscriberOptions {
 export interface Work extends LocalTranscriberOptions {
   readonly request: TranscribeOptions;
   readonly model: ModelEntry;
-  readonly language: string;
+  readonly capabilities: Capabilities;
+  /** Where the language is known before the work; in the model's spelling. */
+  readonly language: string | undefined;
+  /** Where the first chunks tell it. */
+  readonly gate: LanguageGate | undefined;
+  /** Has the model loaded, if it is not, while other stages are at work. */
+  readonly prepareModel: () => void;
+  /** Has the model transcribe a chunk. */
+  readonly submit: (task: TranscribeTask, options: SubmitOptions) => Promise<TranscribeResult>;
   readonly warnings: readonly string[];
   readonly bias: readonly BiasPhrase[];
   readonly requestId: string;
@@ -54,16 +69,17 @@ export async function findSpeech(
   work: Work,
   turn: SubmitOptions,
 ): Promise<void> {
-  const chunker = new SpeechChunker(DEFAULT_CHUNKING);
+  const chunker = new SpeechChunker(chunkingFor(work.capabilities));
   let state = initialVadState();
   let done = 0;
   let submitted = 0;
-  const submitInTurn = (chunk: SpeechChunk): Promise<void> => {
-    const { startSample } = chunk;
+  /** Asked for when a chunk is handed on, which may be later than when it was found. */
+  const nextTurn = ({ startSample }: SpeechChunk): SubmitOptions => {
     submitted += 1;
-    const place = turnAt({ startSample, isFirst: submitted === 1 }, turn, work);
-    return submitChunk(chunk, decoded.pcm, chunks, work, place);
+    return turnAt({ startSample, isFirst: submitted === 1 }, turn, work);
   };
+  const submitInTurn = (chunk: SpeechChunk): Promise<void> =>
+    submitChunk(chunk, decoded.pcm, chunks, work, () => nextTurn(chunk));
   const detectUpTo = async (endSample: number): Promise<void> => {
     while (done < endSample) {
       const end = Math.min(endSample, done + DETECT_BLOCK_FRAMES * FRAME_SAMPLES);
@@ -78,6 +94,8 @@ export async function findSpeech(
   };
   try {
     for await (const samples of decoded.progress) {
+      // Not before: what cannot be decoded loads nothing.
+      if (samples > 0) work.prepareModel();
       work.request.onDecoded?.(samplesToSeconds(samples));
       const whole = samples - (samples % (DETECT_BLOCK_FRAMES * FRAME_SAMPLES));
       if (whole > done) await detectUpTo(whole);
@@ -87,6 +105,8 @@ export async function findSpeech(
     chunks.end();
   } catch (error) {
     chunks.fail(error);
+  } finally {
+    work.gate?.end();
   }
 }
 
@@ -108,35 +128,45 @@ async function submitChunk(
   pcm: PcmFile,
   chunks: BoundedQueue<PendingChunk>,
   work: Work,
-  turn: SubmitOptions,
+  nextTurn: () => SubmitOptions,
 ): Promise<void> {
-  const speechStart = chunk.speech[0]?.startSample ?? chunk.startSample;
-  const speechEnd = chunk.speech.at(-1)?.endSample ?? chunk.endSample;
-  const speechSamples = chunk.speech.reduce((sum, span) => sum + span.endSample - span.startSample, 0);
-  const hypothesis = work.scheduler
-    .submit(
-      {
-        kind: 'transcribe',
-        model: work.model.id,
-        pcm,
-        startSample: chunk.startSample,
-        endSample: chunk.endSample,
-        paddingBefore: speechStart - chunk.startSample,
-        paddingAfter: Math.max(0, chunk.endSample - speechEnd),
-        speechSecond: speechSamples / SAMPLE_RATE,
-        temperature: work.request.temperature ?? 0,
-        speech: chunk.speech.map((span) => ({
-          startSample: span.startSample - chunk.startSample,
-          endSample: span.endSample - chunk.startSample,
-        })),
-        wantsWords: work.request.words ?? false,
-        wantsLogprobs: work.request.logprobs ?? false,
-        bias: work.bias,
-      },
-      turn,
-    )
-    .then((result) => result.hypothesis);
+  const task = transcribeTask(chunk, pcm, work);
+  const transcribeIn: TranscribeIn = async (language) => {
+    const inLanguage = language === undefined ? task : { ...task, language };
+    const { hypothesis } = await work.submit(inLanguage, nextTurn());
+    return hypothesis;
+  };
+  const hypothesis =
+    work.gate === undefined ? transcribeIn(work.language) : work.gate.submit(task.speechSecond, transcribeIn);
   // The consumer awaits it in its turn; until then a failure must not count as unhandled.
   hypothesis.catch(() => undefined);
   await chunks.push({ chunk, hypothesis });
+}
+
+/** All but the language. */
+function transcribeTask(chunk: SpeechChunk, pcm: PcmFile, work: Work): TranscribeTask {
+  const { request, capabilities, model, bias } = work;
+  const speechStart = chunk.speech[0]?.startSample ?? chunk.startSample;
+  const speechEnd = chunk.speech.at(-1)?.endSample ?? chunk.endSample;
+  const speechSamples = chunk.speech.reduce((sum, span) => sum + span.endSample - span.startSample, 0);
+  return {
+    kind: 'transcribe',
+    model: model.id,
+    pcm,
+    startSample: chunk.startSample,
+    endSample: chunk.endSample,
+    paddingBefore: speechStart - chunk.startSample,
+    paddingAfter: Math.max(0, chunk.endSample - speechEnd),
+    speechSecond: speechSamples / SAMPLE_RATE,
+    temperature: request.temperature ?? 0,
+    speech: chunk.speech.map((span) => ({
+      startSample: span.startSample - chunk.startSample,
+      endSample: span.endSample - chunk.startSample,
+    })),
+    wantsWords: request.words ?? false,
+    wantsLogprobs: request.logprobs ?? false,
+    bias,
+    task: request.task ?? 'transcribe',
+    ...(request.prompt !== undefined && capabilities.prompt ? { prompt: request.prompt } : {}),
+  };
 }

@@ -1,49 +1,60 @@
 import { setMaxListeners } from 'node:events';
 import { type AudioSource, samplesToSeconds } from '../audio/audio.ts';
 import { type DecodedAudio, decodeAudio } from '../audio/decode.ts';
-import type { Capabilities } from '../engines/engine.ts';
+import { capabilitiesOf } from '../engines/capabilities.ts';
 import {
   AbortedError,
   CannotTranslateError,
   EngineCrashedError,
+  OutOfMemoryError,
   StenographerError,
-  UnsupportedLanguageError,
 } from '../errors.ts';
+import { findLanguage } from '../formats/language-names.ts';
+import { adviseModels } from '../models/advise.ts';
 import type { ModelEntry } from '../models/catalog.ts';
 import type { TaskEnd } from '../scheduler/job.ts';
-import type { SubmitOptions } from '../scheduler/scheduler.ts';
-import { joinSegmentTexts, type Segment } from '../transcript.ts';
+import type { SubmitOptions } from '../scheduler/scheduler-options.ts';
+import { joinSegmentTexts, type Segment, UNDETERMINED } from '../transcript.ts';
 import { BoundedQueue } from '../util/bounded-queue.ts';
 import type { SpeechChunk } from '../vad/chunking.ts';
 import { assembleSegments } from './assemble.ts';
 import { findBiasPhrases } from './bias-phrases.ts';
+import { chooseLanguage, type LanguageChoice } from './choose-language.ts';
 import { accountFor, coverageWarnings, summarizeCoverage } from './coverage.ts';
 import { findSpeech, type LocalTranscriberOptions, type PendingChunk, type Work } from './find-speech.ts';
+import { LanguageGate } from './language-gate.ts';
+import { createModelAccess } from './model-access.ts';
 import type { TranscribeOptions, Transcriber, TranscriptEvent } from './transcriber.ts';
-import { describeTrouble, warningsFor } from './warnings.ts';
+import { describeTrouble, languageWarnings, warningsFor } from './warnings.ts';
 
 /** A request that kills inference processes with so many of its chunks is given up: each of them costs others a restart. */
 const MOST_CRASHED_CHUNKS = 3;
+
+/** Chunks that may wait for one with enough speech to tell the language from. */
+const MOST_WAITING_FOR_LANGUAGE = 4;
 
 /** Decode -> voice detector -> chunks -> engine -> segments, all stages of one recording side by side. */
 export function createLocalTranscriber(options: LocalTranscriberOptions): Transcriber {
   let requests = 0;
   return {
     abilities(name) {
-      const { words, logprobs, keywords, translate } = loadedCapabilities(
-        options,
+      const { words, logprobs, keywords, translate, detectsLanguage, prompt, temperature } = capabilitiesOf(
         options.models.resolve(name),
       );
-      return { words, logprobs, keywords, translate };
+      return { words, logprobs, keywords, translate, detectsLanguage, prompt, temperature };
     },
     async *transcribe(source, request) {
       const model = options.models.resolve(request.model);
-      const capabilities = loadedCapabilities(options, model);
-      if (request.task === 'translate' && !capabilities.translate) throw new CannotTranslateError(model.id);
-      const language = chooseLanguage(model, request.language);
+      const capabilities = capabilitiesOf(model);
+      if (request.task === 'translate' && !capabilities.translate)
+        throw new CannotTranslateError(
+          model.id,
+          adviseModels(({ abilities }) => abilities.translate, options.models),
+        );
+      const language = chooseLanguage(request, model, capabilities, options.models);
       const { phrases: bias, warnings: biasWarnings } = findBiasPhrases({
         keywords: capabilities.keywords ? request.keywords : undefined,
-        prompt: capabilities.prompt ? request.prompt : undefined,
+        prompt: capabilities.prompt && !capabilities.continuesPrompt ? request.prompt : undefined,
       });
       const warnings = [...warningsFor(model, capabilities, request), ...biasWarnings];
       requests += 1;
@@ -51,7 +62,9 @@ export function createLocalTranscriber(options: LocalTranscriberOptions): Transc
         ...options,
         request,
         model,
-        language,
+        capabilities,
+        language: language.kind === 'known' ? language.code : undefined,
+        gate: gateFor(language, model, options),
         warnings,
         bias,
         requestId: String(requests),
@@ -60,20 +73,32 @@ export function createLocalTranscriber(options: LocalTranscriberOptions): Transc
   };
 }
 
-function loadedCapabilities({ scheduler }: LocalTranscriberOptions, { id }: ModelEntry): Capabilities {
-  const capabilities = scheduler.capabilities(id);
-  if (capabilities !== undefined) return capabilities;
-  throw new StenographerError('engine_unavailable', `The model ${id} is still loading. Try again shortly.`, {
-    retryAfterSecond: 2,
+function gateFor(
+  choice: LanguageChoice,
+  { languages }: ModelEntry,
+  { lookAhead }: LocalTranscriberOptions,
+): LanguageGate | undefined {
+  if (choice.kind !== 'detected') return undefined;
+  return new LanguageGate({
+    candidates: choice.candidates,
+    codeOf: (heard) => findLanguage(languages, heard),
+    // Chunks beyond the look-ahead are not cut before those ahead of them are done.
+    mostWaiting: Math.min(MOST_WAITING_FOR_LANGUAGE, lookAhead),
   });
 }
 
-async function* transcribeSource(source: AudioSource, work: Work): AsyncGenerator<TranscriptEvent> {
+async function* transcribeSource(
+  source: AudioSource,
+  asked: Omit<Work, 'prepareModel' | 'submit'>,
+): AsyncGenerator<TranscriptEvent> {
+  const { model, pools, request, maximumQueueSeconds: startWithinSeconds } = asked;
   const abort = new AbortController();
   const signal =
-    work.request.signal === undefined ? abort.signal : AbortSignal.any([work.request.signal, abort.signal]);
+    request.signal === undefined ? abort.signal : AbortSignal.any([request.signal, abort.signal]);
   // Every waiting chunk listens to it.
   setMaxListeners(0, signal);
+  using access = createModelAccess({ pools, model, signal, startWithinSeconds, onTiming: request.onTiming });
+  const work: Work = { ...asked, prepareModel: access.prepare, submit: access.submit };
   const onTaskEnd = (end: TaskEnd): void => reportTask(end, work.request);
   const turn: SubmitOptions = { signal, key: work.request.key ?? '', request: work.requestId, onTaskEnd };
   const startMs = performance.now();
@@ -118,8 +143,10 @@ async function* transcribeSource(source: AudioSource, work: Work): AsyncGenerato
       accountFor(decoded.samples, { transcribed, failed: failed.map(({ chunk }) => chunk) }),
     );
     const cut = 'The file is cut or damaged; only the part that could be decoded was transcribed.';
+    const language = work.gate?.language ?? work.language;
     const warnings = [
       ...work.warnings,
+      ...languageWarnings(work, segments.length > 0),
       ...(decoded.truncated ? [cut] : []),
       ...coverageWarnings(coverage),
       ...troubles,
@@ -130,7 +157,8 @@ async function* transcribeSource(source: AudioSource, work: Work): AsyncGenerato
       transcript: {
         task: work.request.task ?? 'transcribe',
         model: work.model.id,
-        language: work.language,
+        language: language ?? UNDETERMINED,
+        ...(work.gate === undefined ? {} : { languageDetected: true }),
         durationSecond,
         text: joinSegmentTexts(segments),
         segments,
@@ -146,13 +174,18 @@ async function* transcribeSource(source: AudioSource, work: Work): AsyncGenerato
 
 /** A failure of this chunk alone, to be told in the transcript; what ends the whole request is thrown on. */
 function chunkFailure(error: unknown): Error {
-  const ofRequest = error instanceof StenographerError && !(error instanceof EngineCrashedError);
+  const ofRequest = error instanceof StenographerError && !isLoss(error);
   if (ofRequest || !(error instanceof Error)) throw error;
   return error;
 }
 
 function crashes(failed: readonly { readonly error: Error }[]): number {
-  return failed.filter(({ error }) => error instanceof EngineCrashedError).length;
+  return failed.filter(({ error }) => isLoss(error)).length;
+}
+
+/** The chunk cost its process more than it has. */
+function isLoss(error: Error): boolean {
+  return error instanceof EngineCrashedError || error instanceof OutOfMemoryError;
 }
 
 /** Tells the time until the last sample was there; a decoder that fails is reported by whoever needs its sound. */
@@ -174,11 +207,4 @@ function reportTask(end: TaskEnd, { onTiming }: TranscribeOptions): void {
     onTiming?.({ stage: 'encode', second: end.encodeSecond ?? 0 });
     onTiming?.({ stage: 'text', second: end.textSecond ?? end.ranSecond });
   }
-}
-
-function chooseLanguage(model: ModelEntry, language: string | undefined): string {
-  if (language === undefined) return model.languages[0] ?? 'en';
-  if (!model.languages.includes(language))
-    throw new UnsupportedLanguageError(language, model.id, model.languages);
-  return language;
 }

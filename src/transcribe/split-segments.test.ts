@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { splitWords } from '../util/words.ts';
 import { splitIntoSegments } from './split-segments.ts';
 
 const texts = (text: string): string[] =>
@@ -58,6 +59,57 @@ describe('splitIntoSegments', () => {
       previous = segment.endSecond;
     }
     expect(segments).toHaveLength(5);
+  });
+
+  it('ends sentences of Chinese and Japanese at their own signs, without spaces', () => {
+    expect(texts('今天天气很好。我们去公园吧！你来吗？')).toEqual([
+      '今天天气很好。',
+      '我们去公园吧！',
+      '你来吗？',
+    ]);
+    expect(texts('彼は「行くよ。」と言った。本当?はい!3.5キロです。')).toEqual([
+      '彼は「行くよ。」と言った。',
+      '本当?',
+      'はい!',
+      '3.5キロです。',
+    ]);
+  });
+
+  it('ends sentences of scripts without capitals', () => {
+    expect(texts('ذهبنا إلى السوق. هل أنت بخير؟ نعم.')).toEqual(['ذهبنا إلى السوق.', 'هل أنت بخير؟', 'نعم.']);
+    expect(texts('यह अच्छा है। वह गया।')).toEqual(['यह अच्छा है।', 'वह गया।']);
+    expect(texts('שלום לכולם. מה שלומך?')).toEqual(['שלום לכולם.', 'מה שלומך?']);
+  });
+
+  it('cuts long text without spaces at its clauses, else between words, full-width characters counting 2', () => {
+    const clauses = '今天天气很好'.repeat(4);
+    const pieces = texts(`${clauses}，${clauses}，${clauses}。`);
+    expect(pieces.join('')).toBe(`${clauses}，${clauses}，${clauses}。`);
+    for (const piece of pieces) expect([...piece].length).toBeLessThanOrEqual(42);
+    expect(pieces.filter((piece) => /[，。]$/.test(piece)).length).toBeGreaterThanOrEqual(2);
+    const thai =
+      'วันนี้อากาศดีมากเราจึงตัดสินใจไปเดินเล่นที่สวนสาธารณะด้วยกันในตอนเย็นหลังเลิกงานและกลับบ้านพร้อมกันตอนค่ำ'.repeat(2);
+    const parts = texts(thai);
+    expect(parts.length).toBeGreaterThan(1);
+    expect(parts.join('')).toBe(thai);
+    for (const part of parts) expect(part).not.toMatch(/^[\u0e30-\u0e3a\u0e45\u0e47-\u0e4e]/);
+  });
+
+  it('places pieces without spaces by their words', () => {
+    const words = splitWords('今天天气很好。我们去公园。').map((text, index) => ({
+      text,
+      startSecond: index,
+      endSecond: index + 0.9,
+    }));
+    const segments = splitIntoSegments(
+      '今天天气很好。我们去公园。',
+      [{ startSecond: 0, endSecond: 9 }],
+      words,
+    );
+    expect(segments.map(({ startSecond, endSecond }) => [startSecond, endSecond])).toEqual([
+      [0, 2.9],
+      [3, 5.9],
+    ]);
   });
 
   it('answers nothing for no text', () => {

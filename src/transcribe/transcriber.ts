@@ -7,8 +7,10 @@ export interface TranscribeOptions {
   readonly model: string;
   /** `translate` gives English text for speech in another language. Default `transcribe`. */
   readonly task?: 'transcribe' | 'translate' | undefined;
-  /** ISO 639-1 code, or undefined for the model's own choice. Throws UnsupportedLanguageError. */
+  /** ISO 639-1 code, or undefined to have it detected where the model can. Throws UnsupportedLanguageError. */
   readonly language?: string | undefined;
+  /** Languages it may be, the likeliest first, for a model that detects and without `language`. */
+  readonly languages?: readonly string[] | undefined;
   readonly prompt?: string | undefined;
   /** 0..1, default 0. */
   readonly temperature?: number | undefined;
@@ -29,11 +31,12 @@ export interface TranscribeOptions {
 }
 
 /**
- * `decode`: until the last sample is there. `detect`: the voice detector. `queue`: waiting for an inference process. `encode` and
- * `text`: the model's two halves. All but `decode` add up over tasks that may run at the same time.
+ * `decode`: until the last sample is there. `load`: waiting for the model to be loaded. `detect`: the voice detector. `queue`: waiting
+ * for an inference process. `encode` and `text`: the model's two halves. All but `decode` and `load` add up over tasks that may run at
+ * the same time.
  */
 export interface StageTiming {
-  readonly stage: 'decode' | 'detect' | 'queue' | 'encode' | 'text';
+  readonly stage: 'decode' | 'load' | 'detect' | 'queue' | 'encode' | 'text';
   readonly second: number;
 }
 
@@ -47,6 +50,12 @@ export interface ModelAbilities {
   readonly keywords: boolean;
   /** English text for speech in other languages. */
   readonly translate: boolean;
+  /** Tells the spoken language where none is given. */
+  readonly detectsLanguage: boolean;
+  /** Uses a prompt in any way. */
+  readonly prompt: boolean;
+  /** Samples at temperatures above 0. */
+  readonly temperature: boolean;
 }
 
 export type TranscriptEvent =
@@ -64,7 +73,7 @@ export type TranscriptEvent =
 
 /** Turns a recording into a transcript: locally, or by a service elsewhere. */
 export interface Transcriber {
-  /** Throws ModelNotFoundError for an unknown model, and a retryable error for one that is still loading. */
+  /** Known without loading the model. Throws ModelNotFoundError for an unknown one. */
   abilities(model: string): ModelAbilities;
   /**
    * Events in order; ends after `transcript-final`. Throws StenographerError subclasses; bad audio fails before the first segment.

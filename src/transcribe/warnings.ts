@@ -1,7 +1,10 @@
 import { samplesToSeconds } from '../audio/audio.ts';
 import type { Capabilities, Hypothesis } from '../engines/engine.ts';
+import { languageName } from '../formats/language-names.ts';
 import type { ModelEntry } from '../models/catalog.ts';
+import { splitWords } from '../util/words.ts';
 import type { SpeechChunk } from '../vad/chunking.ts';
+import type { LanguageGate } from './language-gate.ts';
 import type { TranscribeOptions } from './transcriber.ts';
 
 /** What the engine made of a chunk, in words for the caller. */
@@ -29,6 +32,10 @@ export function warningsFor(
   const warnings: string[] = [];
   if (request.prompt !== undefined && !capabilities.prompt)
     warnings.push(`The model ${model.id} takes no prompt; it was not used.`);
+  if (capabilities.prompt && certainlyLonger(request.prompt ?? '', capabilities.promptTokens))
+    warnings.push(
+      `The prompt is longer than the ${capabilities.promptTokens} tokens that the model ${model.id} reads; only its end was used.`,
+    );
   if ((request.keywords?.length ?? 0) > 0 && !capabilities.keywords)
     warnings.push(`The model ${model.id} takes no keywords; they were not used.`);
   if (request.words === true && !capabilities.words)
@@ -38,4 +45,38 @@ export function warningsFor(
   if ((request.temperature ?? 0) > 0 && !capabilities.temperature)
     warnings.push(`The model ${model.id} decodes greedily; temperature was not used.`);
   return warnings;
+}
+
+/** A word has at least one token. */
+function certainlyLonger(prompt: string, tokens: number | undefined): boolean {
+  return tokens !== undefined && splitWords(prompt).length > tokens;
+}
+
+interface LanguageWork {
+  readonly model: ModelEntry;
+  readonly capabilities: Capabilities;
+  readonly request: TranscribeOptions;
+  readonly language: string | undefined;
+  readonly gate: LanguageGate | undefined;
+}
+
+/** What became of the language, where that is not what the caller may think. `heard`: whether anything was said. */
+export function languageWarnings(
+  { model, capabilities, request, language, gate }: LanguageWork,
+  heard: boolean,
+): string[] {
+  if (gate?.overruled !== undefined)
+    return [
+      `The model ${model.id} heard ${languageName(gate.overruled)}, which is none of the languages asked for; ` +
+        `the recording was transcribed as ${languageName(gate.language ?? '')}, the first of them.`,
+    ];
+  const choosesItself = model.languages.length > 1 && !capabilities.detectsLanguage;
+  if (choosesItself && request.language !== undefined)
+    return [
+      `The model ${model.id} chooses the language by itself; the field language only names it in the answer.`,
+    ];
+  if (!heard || (gate?.language ?? language) !== undefined) return [];
+  return [
+    `The model ${model.id} did not tell which language it heard; give language to have it named in the answer.`,
+  ];
 }

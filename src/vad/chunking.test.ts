@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ChunkingOptions, DEFAULT_CHUNKING, type SpeechChunk, SpeechChunker } from './chunking.ts';
+import {
+  type ChunkingOptions,
+  chunkingFor,
+  DEFAULT_CHUNKING,
+  type SpeechChunk,
+  SpeechChunker,
+} from './chunking.ts';
 import { FRAME_SAMPLES } from './frames.ts';
 
 const OPTIONS: ChunkingOptions = {
@@ -108,6 +114,73 @@ describe('SpeechChunker', () => {
             expect(length).toBeLessThanOrEqual(OPTIONS.longestFrames * FRAME_SAMPLES);
             previousEnd = chunk.endSample;
           }
+        },
+      ),
+    );
+  });
+});
+
+describe('chunkingFor', () => {
+  const SECOND = 16_000 / FRAME_SAMPLES;
+  const WINDOW = { longestChunkSecond: 30, windowSecond: 30 };
+  const seconds = (count: number): number => Math.round(count * SECOND);
+  const lengths = (chunks: readonly SpeechChunk[]) =>
+    chunks.map(({ startSample, endSample }) => (endSample - startSample) / 16_000);
+  /** Phrases of `phrase` seconds with pauses of `pause` seconds between them. */
+  const talk = (phrases: number, phrase: number, pause: number): number[] =>
+    Array.from({ length: phrases }, () => [...speech(seconds(phrase)), ...silence(seconds(pause))]).flat();
+
+  it('leaves engines without a window as they are', () => {
+    expect(chunkingFor({ longestChunkSecond: 30 })).toEqual(DEFAULT_CHUNKING);
+    expect(chunkingFor({ longestChunkSecond: 12.6 }).longestFrames).toBe(DEFAULT_CHUNKING.longestFrames);
+  });
+
+  it('fills windows: talk of two minutes takes as few as it can', () => {
+    const chunks = chunksOf(talk(40, 2.6, 0.4), chunkingFor(WINDOW));
+    expect(chunksOf(talk(40, 2.6, 0.4), DEFAULT_CHUNKING).length).toBeGreaterThanOrEqual(10);
+    expect(chunks).toHaveLength(5);
+    for (const length of lengths(chunks).slice(0, -1)) expect(length).toBeGreaterThan(24);
+  });
+
+  it('ends a full window in the first good pause, and cuts no word for it', () => {
+    const probabilities = [...silence(20), ...talk(4, 4.6, 0.4), ...talk(2, 3, 0.8), ...talk(4, 4.6, 0.4)];
+    for (const chunk of chunksOf(probabilities, chunkingFor(WINDOW)))
+      for (const edge of [chunk.startSample, chunk.endSample - 1])
+        expect(probabilities[Math.floor(edge / FRAME_SAMPLES)] ?? 0).toBeLessThan(0.5);
+  });
+
+  it('puts remarks with silence between them into one window, and parts them at a long silence', () => {
+    expect(chunksOf(talk(4, 1, 3), chunkingFor(WINDOW))).toHaveLength(1);
+    expect(chunksOf(talk(4, 1, 6), chunkingFor(WINDOW))).toHaveLength(4);
+  });
+
+  it('prefers a full window to a somewhat longer pause half way', () => {
+    const probabilities = [
+      ...speech(seconds(14)),
+      ...silence(seconds(0.6)),
+      ...speech(seconds(11)),
+      ...silence(seconds(0.35)),
+      ...speech(seconds(12)),
+    ];
+    const [first] = lengths(chunksOf(probabilities, chunkingFor(WINDOW)));
+    expect(first).toBeGreaterThan(25);
+  });
+
+  it('gives no engine more than it takes, padding included, whatever is said', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 700 }), fc.double({ min: 0, max: 1, noNaN: true })), {
+          maxLength: 20,
+        }),
+        fc.constantFrom<Parameters<typeof chunkingFor>[0]>(
+          WINDOW,
+          { longestChunkSecond: 20, windowSecond: 30 },
+          { longestChunkSecond: 8 },
+        ),
+        (runs, cost) => {
+          const probabilities = runs.flatMap(([length, value]) => Array.from({ length }, () => value));
+          for (const length of lengths(chunksOf(probabilities, chunkingFor(cost))))
+            expect(length).toBeLessThanOrEqual(cost.longestChunkSecond);
         },
       ),
     );

@@ -22,6 +22,8 @@ export interface ChunkingOptions extends SpeechSegmenterOptions {
   readonly longPauseFrames: number;
   /** Sound kept before and after the speech, in samples; at most half the pause to the neighbour. */
   readonly paddingSamples: number;
+  /** Where a chunk that has reached its longest is cut: a pause is worth its length times this for a chunk filled so far (0..1). */
+  readonly worthOfFilling: (filled: number) => number;
 }
 
 const SECOND = 16_000 / FRAME_SAMPLES;
@@ -38,7 +40,48 @@ export const DEFAULT_CHUNKING: ChunkingOptions = {
   shortestFrames: Math.round(6 * SECOND),
   longPauseFrames: Math.round(2 * SECOND),
   paddingSamples: 4800,
+  // Late pauses are worth more: they make fewer, fuller chunks.
+  worthOfFilling: (filled) => Math.min(1, filled * 2),
 };
+
+/** What chunking must know of an engine. */
+export interface ChunkCost {
+  /** Longest chunk the engine transcribes well, in seconds, padding included. */
+  readonly longestChunkSecond: number;
+  /** A chunk costs as much as one of so many seconds, however short it is; undefined where the cost goes with the length. */
+  readonly windowSecond?: number | undefined;
+}
+
+/** Left free at a window's end: engines that mark times write them worst there. */
+const WINDOW_SLACK_SECOND = 1.4;
+
+/**
+ * How to cut for an engine. Chunks of an engine with a window are filled to 28 of its 30 s, because the rest of a window costs as much as
+ * speech: shorter pauses end them once they are two thirds full, and only long silence ends an emptier one. The first chunk is no
+ * shorter than others: its window would be paid whole too, and its language is heard better in more speech (docs/decisions/0016).
+ */
+export function chunkingFor({ longestChunkSecond, windowSecond }: ChunkCost): ChunkingOptions {
+  const padding = (2 * DEFAULT_CHUNKING.paddingSamples) / 16_000;
+  const allowed = Math.floor((longestChunkSecond - padding) * SECOND);
+  if (windowSecond === undefined) return within(DEFAULT_CHUNKING, allowed);
+  const longestFrames = Math.floor((windowSecond - padding - WINDOW_SLACK_SECOND) * SECOND);
+  return within(
+    {
+      ...DEFAULT_CHUNKING,
+      longestFrames,
+      pauseFrames: Math.round(0.5 * SECOND),
+      shortestFrames: Math.round((longestFrames * 2) / 3),
+      longPauseFrames: Math.round(5 * SECOND),
+      worthOfFilling: (filled) => filled ** 2,
+    },
+    allowed,
+  );
+}
+
+function within(options: ChunkingOptions, longestFrames: number): ChunkingOptions {
+  if (options.longestFrames <= longestFrames) return options;
+  return { ...options, longestFrames, shortestFrames: Math.min(options.shortestFrames, longestFrames >> 1) };
+}
 
 /**
  * Frame probabilities to chunks that start and end in pauses. Streaming: feed blocks with `push`, finish with `end`; the chunks
@@ -112,9 +155,8 @@ export class SpeechChunker {
     let widest = 0;
     for (let index = 1; index < spans.length; index += 1) {
       const pause = (spans[index]?.startFrame ?? 0) - (spans[index - 1]?.endFrame ?? 0);
-      // Late pauses are worth more: they make fewer, fuller chunks.
       const filled = ((spans[index - 1]?.endFrame ?? 0) - first) / this.#options.longestFrames;
-      const worth = pause * Math.min(1, filled * 2);
+      const worth = pause * this.#options.worthOfFilling(filled);
       if (worth > widest) {
         widest = worth;
         best = index;

@@ -43,7 +43,11 @@ export const audioFields = {
 
 /** Extension: how large subtitles may be. */
 export const cueFields = {
-  max_line_width: cueLimit(10, 200, 'srt and vtt: characters in a line. Default 42.'),
+  max_line_width: cueLimit(
+    10,
+    200,
+    'srt and vtt: characters in a line, full-width ones count 2. Default 42.',
+  ),
   max_line_count: cueLimit(1, 10, 'srt and vtt: lines in a cue. Default 2.'),
   max_cue_duration: cueLimit(1, 60, 'srt and vtt: longest time of a cue in seconds. Default 7.'),
 };

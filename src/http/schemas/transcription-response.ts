@@ -37,6 +37,11 @@ const logprobs = z
   .optional()
   .describe('With include[]=logprobs.');
 
+const languages = z
+  .array(z.object({ code: z.string() }))
+  .optional()
+  .describe('What was heard, where the model had to detect it; empty where it could not tell.');
+
 const warnings = z.array(z.string()).optional().describe('What could not be honoured.');
 
 const coverage = z.object({
@@ -47,7 +52,10 @@ const coverage = z.object({
 });
 
 const verboseFields = {
-  language: z.string().optional().describe('Lower-case English name of the language.'),
+  language: z
+    .string()
+    .optional()
+    .describe('Lower-case English name of the language; `unknown` where nobody can tell.'),
   duration: z.number().optional().describe('Seconds of audio.'),
   segments: z.array(segmentResponse).optional().describe('Absent when words are the only granularity.'),
   x_steno: z
@@ -61,6 +69,7 @@ export const transcriptionResponse = z.object({
   text: z.string().describe('The transcribed text; empty when nothing was said.'),
   logprobs,
   usage,
+  languages,
   task: z.literal('transcribe').optional(),
   ...verboseFields,
   words: z.array(wordResponse).optional().describe('With granularity word.'),
@@ -85,7 +94,14 @@ export const transcriptEvent = z.union([
     })
     .describe('As soon as a piece of text is known.'),
   z
-    .object({ type: z.literal('transcript.text.done'), text: z.string(), logprobs, usage, warnings })
+    .object({
+      type: z.literal('transcript.text.done'),
+      text: z.string(),
+      logprobs,
+      usage,
+      languages,
+      warnings,
+    })
     .describe('Once, before [DONE].'),
   errorResponse,
 ]);

@@ -28,13 +28,17 @@ export const transcriptionFields = z.object({
   language: language
     .optional()
     .describe(
-      'The language of the input audio in ISO-639-1 format (`en`, `zh`, `ja`). `auto` counts as not given.',
+      'The language of the input audio in ISO-639-1 format (`en`, `zh`, `ja`). `auto` counts as not given: then a model with many ' +
+        'languages detects it where it can.',
     ),
   languages: z
     .array(language)
     .max(100)
     .optional()
-    .describe('Languages the audio may be in, as ISO-639-1 codes. `language` goes before it.'),
+    .describe(
+      'Languages the audio may be in, as ISO-639-1 codes, the likeliest first: a model that detects keeps to them. `language` goes ' +
+        'before it.',
+    ),
   keywords: z
     .array(z.string().max(256, { error: 'must hold terms of at most 256 characters' }), {
       error: 'must be a list of terms',
