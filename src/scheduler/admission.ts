@@ -4,6 +4,8 @@ import { QueueFullError, RateLimitError, ShuttingDownError, TooManyUploadsError 
 export interface Arrival {
   /** Takes a place. Throws QueueFullError. */
   enter(): void;
+  /** Gives the place back and stays: the request goes on elsewhere. */
+  exit(): void;
   /** Gives back all that is held; calling it twice is fine. */
   leave(): void;
 }
@@ -32,10 +34,17 @@ export interface AdmissionOptions {
   readonly arriving?: number;
   /** Most requests of one key, arriving or with a place; 0 is no limit. Default 0. */
   readonly perKey?: number;
+  /** Let requests arrive while all places are taken, because they may be served elsewhere. Default false. */
+  readonly arriveWhenFull?: boolean;
 }
 
 export function createAdmission(options: AdmissionOptions): Admission {
-  const { limit, arriving: mostArriving = Number.POSITIVE_INFINITY, perKey = 0 } = options;
+  const {
+    limit,
+    arriving: mostArriving = Number.POSITIVE_INFINITY,
+    perKey = 0,
+    arriveWhenFull = false,
+  } = options;
   const keys = new Map<string, number>();
   let size = 0;
   let arriving = 0;
@@ -44,7 +53,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
 
   function check(key: string | undefined): void {
     if (closed) throw new ShuttingDownError();
-    if (size >= limit) throw new QueueFullError(limit);
+    if (size >= limit && !arriveWhenFull) throw new QueueFullError(limit);
     if (arriving >= mostArriving) throw new TooManyUploadsError(mostArriving);
     if (key !== undefined && perKey > 0 && (keys.get(key) ?? 0) >= perKey)
       throw new RateLimitError(
@@ -73,6 +82,12 @@ export function createAdmission(options: AdmissionOptions): Admission {
           state = 'inside';
           arriving -= 1;
           size += 1;
+        },
+        exit() {
+          if (state !== 'inside') return;
+          state = 'arriving';
+          size -= 1;
+          arriving += 1;
         },
         leave() {
           if (state === 'gone') return;

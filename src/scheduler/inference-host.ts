@@ -1,44 +1,12 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { setPriority } from 'node:os';
-import { fileURLToPath } from 'node:url';
+import type { ChildProcess } from 'node:child_process';
 import type { Capabilities } from '../engines/engine.ts';
-import type {
-  FromProcess,
-  InferenceResult,
-  InferenceSetup,
-  InferenceTask,
-  ToProcess,
-} from './inference-protocol.ts';
-
-export interface InferenceHostOptions {
-  readonly setup: InferenceSetup;
-  /** A process that has work and says nothing for so long is killed. */
-  readonly timeoutMs: number;
-  /** Which work it takes: `express` only what is urgent, `any` all. */
-  readonly lane: 'express' | 'any';
-  /** Whether it waits for `wake` before its first process. */
-  readonly startsResting: boolean;
-  /** Whether it gives way to others when the machine is short of cores. */
-  readonly stepsBack: boolean;
-  /** The child's module; tests give a scripted one. */
-  readonly entry?: string | undefined;
-  /** A process is up and its models are loaded. */
-  readonly onReady: (host: InferenceHost) => void;
-  /** The process builds something that later starts find ready. */
-  readonly onBuild: (name: string) => void;
-  readonly onResult: (host: InferenceHost, id: number, result: InferenceResult | Error) => void;
-  /** The process ended unasked; `lost` are the tasks it held. */
-  readonly onLost: (host: InferenceHost, lost: readonly number[], reason: string) => void;
-}
-
-/** The source runs as .ts under tsx, the build as .js. */
-const MODULE_SUFFIX = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-
-/**
- * Of processes with long work beside an express one: at 10 against 0 the kernel gives them a tenth of a core that both want, so the
- * express process goes first without waiting for a model run to end.
- */
-const NICE = 10;
+import { OutOfMemoryError } from '../errors.ts';
+import { saysOutOfMemory } from '../util/out-of-memory.ts';
+import { watchForMemory } from './child-end.ts';
+import { end, forkInferenceProcess, isLoaded, send } from './inference-child.ts';
+import type { InferenceHostOptions } from './inference-host-options.ts';
+import type { FromProcess, InferenceResult, InferenceTask, ToProcess } from './inference-protocol.ts';
+import { LingerWatch } from './linger-watch.ts';
 
 const RESTART_DELAY_MS = { first: 50, most: 10_000 };
 
@@ -48,7 +16,8 @@ const RESTART_DELAY_MS = { first: 50, most: 10_000 };
  * States: `starting` (forked, models loading) -> `ready` (takes tasks) -> `down` (ended; forked again after a delay that doubles
  * with each end that came before any result) -> `starting` ...; `resting` (no process until `wake`); `closed` ends it for good.
  * `run` is for `ready` only; `cancel` of a task the process does not hold is ignored. While a ready process is renewed, its
- * successor loads beside it and takes over when both have nothing to do.
+ * successor loads beside it and takes over when both have nothing to do. A process that lingers over a cancelled task is given
+ * nothing new; when it holds nothing else and goes on too long, another takes its place.
  */
 export class InferenceHost {
   readonly #options: InferenceHostOptions;
@@ -59,17 +28,39 @@ export class InferenceHost {
   #used = false;
   #state: 'starting' | 'ready' | 'down' | 'resting' | 'closed' = 'resting';
   #capabilities: Readonly<Record<string, Capabilities>> = {};
+  readonly #linger: LingerWatch;
+  /** The last start was no recovery: there was nothing wrong before it. */
+  #startedAtWill = true;
+  #failure: string | undefined;
+  #silent = false;
   #watchdog: NodeJS.Timeout | undefined;
   #restart: NodeJS.Timeout | undefined;
   #restartDelayMs = RESTART_DELAY_MS.first;
 
   constructor(options: InferenceHostOptions) {
     this.#options = options;
-    if (!options.startsResting) this.#start();
+    this.#linger = new LingerWatch({
+      isHolding: () => this.#running.size > 0,
+      onFree: () => {
+        if (this.ready) options.onReady(this);
+      },
+      onTooLong: () => void this.#replace(),
+    });
+    if (!options.startsResting) this.#start('at-will');
   }
 
   get ready(): boolean {
     return this.#state === 'ready';
+  }
+
+  /** Ready, and free to take tasks. */
+  get accepting(): boolean {
+    return this.ready && this.#linger.isFree;
+  }
+
+  /** Ready, or would be with its next task: at rest, or started anew at will. */
+  get available(): boolean {
+    return this.ready || this.resting || (this.#state === 'starting' && this.#startedAtWill);
   }
 
   /** No process runs and none is being started. */
@@ -104,6 +95,7 @@ export class InferenceHost {
 
   cancel(id: number): void {
     if (!this.#running.delete(id)) return;
+    this.#linger.cancelled(id);
     // The watchdog goes on until the process answers: one that hangs must not be found by the next task.
     this.#send({ type: 'cancel', id });
   }
@@ -112,7 +104,7 @@ export class InferenceHost {
   async rest(): Promise<void> {
     if (this.#state !== 'ready' || this.load > 0) return;
     this.#state = 'resting';
-    clearTimeout(this.#watchdog);
+    this.#clearClocks();
     const child = this.#child;
     this.#child = undefined;
     await end(child);
@@ -120,7 +112,7 @@ export class InferenceHost {
 
   /** Starts a resting process; nothing happens to another one. */
   wake(): void {
-    if (this.#state === 'resting') this.#start();
+    if (this.#state === 'resting') this.#start('at-will');
   }
 
   /** Puts a fresh process in the place of one that has worked and has nothing to do, and with it gives back what it has grown by. */
@@ -135,45 +127,50 @@ export class InferenceHost {
     const predecessor = this.#child;
     this.#child = successor;
     this.#used = false;
+    this.#linger.forget();
     await end(predecessor);
   }
 
   /** Ends the process; its tasks are dropped without a word. Resolves when it is gone. */
   async close(): Promise<void> {
     this.#state = 'closed';
-    clearTimeout(this.#watchdog);
+    this.#clearClocks();
     clearTimeout(this.#restart);
     const children = [this.#child, this.#successor];
     this.#successor = undefined;
     await Promise.all(children.map((child) => end(child)));
   }
 
-  #start(): void {
+  #start(why: 'at-will' | 'after-loss'): void {
     this.#state = 'starting';
     this.#used = false;
-    this.#child = this.#fork();
-    this.#watch();
+    this.#startedAtWill = why === 'at-will';
+    this.#failure = undefined;
+    this.#silent = false;
+    try {
+      this.#child = this.#fork();
+      this.#watch();
+    } catch (error) {
+      this.#ended(`it could not be started: ${(error as Error).message}`);
+    }
   }
 
-  /** Forks a process and tells it what to load. Only the current one is listened to; a successor is still a stranger. */
+  /** Only the current process is listened to; a successor is still a stranger. */
   #fork(): ChildProcess {
-    const entry =
-      this.#options.entry ?? fileURLToPath(new URL(`./inference-process${MODULE_SUFFIX}`, import.meta.url));
-    const child = fork(entry, [], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      env: childEnvironment(),
-      execArgv: entry.endsWith('.ts') ? ['--import', 'tsx'] : [],
-    });
-    if (this.#options.stepsBack) stepBack(child);
+    const child = forkInferenceProcess(this.#options);
     child.on('message', (message: FromProcess) => {
       if (child === this.#child) this.#receive(message);
     });
-    child.on('error', () => undefined); // An exit follows, or the fork failed and the exit handler runs below.
-    child.once('exit', (code, signal) => {
-      if (child === this.#child) this.#ended(signal ?? `code ${code}`);
+    child.once('error', (error) => {
+      // Without a process there is no exit to come.
+      if (child === this.#child && child.pid === undefined)
+        this.#ended(`it could not be started: ${error.message}`);
     });
-    send(child, { type: 'setup', setup: this.#options.setup });
+    const wasOutOfMemory = watchForMemory(child);
+    // Not with its exit: its last words may still be on their way.
+    child.once('close', (code, signal) => {
+      if (child === this.#child) this.#ended(signal ?? `code ${code}`, wasOutOfMemory());
+    });
     return child;
   }
 
@@ -192,41 +189,70 @@ export class InferenceHost {
         this.#watch();
         this.#options.onBuild(message.name);
         return;
+      case 'load-failed':
+        this.#failure = message.message;
+        return;
       case 'alive':
         this.#watch();
+        this.#linger.told(message);
         return;
       case 'result':
         this.#restartDelayMs = RESTART_DELAY_MS.first;
         this.#finish(message.id, message.result);
         return;
       case 'failed':
-        this.#finish(message.id, new Error(message.message));
+        this.#finish(message.id, taskError(message.message));
     }
   }
 
   #finish(id: number, result: InferenceResult | Error): void {
     const known = this.#running.delete(id);
     this.#watch();
+    this.#linger.finished();
     if (known) this.#options.onResult(this, id, result);
   }
 
-  #ended(reason: string): void {
-    clearTimeout(this.#watchdog);
+  #ended(reason: string, outOfMemory = false): void {
+    this.#clearClocks();
     if (this.#state === 'closed') return;
+    const loaded = this.#state === 'ready';
     this.#state = 'down';
+    this.#child = undefined;
     const lost = [...this.#running];
     this.#running.clear();
-    this.#restart = setTimeout(() => this.#start(), this.#restartDelayMs);
+    this.#restart = setTimeout(() => this.#start('after-loss'), this.#restartDelayMs);
     this.#restartDelayMs = Math.min(this.#restartDelayMs * 2, RESTART_DELAY_MS.most);
-    this.#options.onLost(this, lost, reason);
+    const [failure, silent] = [this.#failure, this.#silent];
+    const why = outOfMemory ? `out of memory (${reason})` : reason;
+    this.#options.onLost(this, { lost, reason: why, loaded, failure, silent, outOfMemory });
   }
 
   /** Starts the silence clock anew; it stands still while the process has nothing to do. */
   #watch(): void {
     clearTimeout(this.#watchdog);
     if (this.#state === 'ready' && this.#running.size === 0) return;
-    this.#watchdog = setTimeout(() => this.#child?.kill('SIGKILL'), this.#options.timeoutMs);
+    const limitMs = this.#state === 'ready' ? this.#options.timeoutMs : this.#options.loadTimeoutMs;
+    this.#watchdog = setTimeout(() => {
+      this.#silent = true;
+      this.#child?.kill('SIGKILL');
+    }, limitMs);
     this.#watchdog.unref();
+  }
+
+  /** Ends the process and starts another once its memory is free. */
+  async #replace(): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    this.#state = 'starting';
+    this.#startedAtWill = true;
+    this.#clearClocks();
+    await end(child);
+    if (this.#state === 'starting' && this.#child === undefined) this.#start('at-will');
+  }
+
+  #clearClocks(): void {
+    this.#linger.forget();
+    clearTimeout(this.#watchdog);
   }
 
   #send(message: ToProcess): void {
@@ -234,43 +260,7 @@ export class InferenceHost {
   }
 }
 
-/** A process that is just dying takes no message; its exit handler gives the tasks back. */
-function send(child: ChildProcess, message: ToProcess): void {
-  if (child.connected) child.send(message, () => undefined);
-}
-
-/** A process inside a long inference reads no message: it is killed. Resolves when it is gone. */
-async function end(child: ChildProcess | undefined): Promise<void> {
-  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const gone = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGKILL');
-  await gone;
-}
-
-/** Whether a process gets its models loaded before it ends. */
-function isLoaded(child: ChildProcess): Promise<boolean> {
-  return new Promise((resolve) => {
-    child.on('message', (message: FromProcess) => {
-      if (message.type === 'ready') resolve(true);
-    });
-    child.once('exit', () => resolve(false));
-  });
-}
-
-function stepBack({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
-  try {
-    setPriority(pid, NICE);
-  } catch {
-    // Not everywhere allowed; the work is the same, only the waiting is longer.
-  }
-}
-
-/**
- * Children need no secret: keys stay out of their environment. glibc raises its threshold for giving memory back with every large
- * block that is freed, and then keeps them all; fixed at 4 MiB an inference process ends 75 MB smaller for 1-2 % more time.
- */
-function childEnvironment(): NodeJS.ProcessEnv {
-  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('STENO_'));
-  return { ...Object.fromEntries(own), MALLOC_MMAP_THRESHOLD_: String(4 * 1024 * 1024) };
+/** A failure in a process that goes on; one for want of memory is nothing the recording did. */
+function taskError(message: string): Error {
+  return saysOutOfMemory(message) ? new OutOfMemoryError(message) : new Error(message);
 }

@@ -27,18 +27,19 @@ const reading = new Set<number>();
 let detector: SpeechDetector | undefined;
 let working = false;
 let aliveAt = 0;
+let lingered = false;
 
 process.on('message', (message: ToProcess) => {
   switch (message.type) {
     case 'setup':
-      void setUp(message.setup);
+      setUp(message.setup).catch(giveUp);
       return;
     case 'task':
       void accept(message.id, message.task);
       return;
     case 'cancel':
       cancel(message.id);
-      send({ type: 'alive' });
+      sendAlive(message.id);
       return;
     case 'stop':
       process.exit(0);
@@ -52,12 +53,24 @@ process.on('SIGTERM', () => undefined);
 
 async function setUp(setup: InferenceSetup): Promise<void> {
   const onBuild = (name: string): void => send({ type: 'building', name });
-  const { cacheDirectory } = setup;
-  detector = await openSileroDetector({ modelFile: setup.vadPath, cacheDirectory, onBuild });
-  for (const { id, engine, directory } of setup.models)
-    engines.set(id, await createEngine(engine, { modelDirectory: directory, cacheDirectory, onBuild }));
+  const { vadPath, cacheDirectory } = setup;
+  if (vadPath !== undefined)
+    detector = await openSileroDetector({ modelFile: vadPath, cacheDirectory, onBuild });
+  for (const { id, engine, directory, ...facts } of setup.models)
+    engines.set(
+      id,
+      await createEngine(engine, { ...facts, modelDirectory: directory, cacheDirectory, onBuild }),
+    );
   const capabilities = Object.fromEntries([...engines].map(([id, engine]) => [id, engine.capabilities]));
   send({ type: 'ready', capabilities });
+}
+
+/** Ends the process once the server knows why. */
+function giveUp(error: unknown): void {
+  console.error(error);
+  const message: FromProcess = { type: 'load-failed', message: messageOf(error) };
+  if (process.send === undefined) process.exit(1);
+  process.send(message, () => process.exit(1));
 }
 
 async function accept(id: number, task: DetectTask | TranscribeTask): Promise<void> {
@@ -95,7 +108,7 @@ async function work(): Promise<void> {
   while (true) {
     const detect = detects.shift();
     if (detect !== undefined) await runDetect(detect.id, detect.task);
-    const busy = [...engines.values()].filter((engine) => engine.size > 0);
+    const busy = [...engines.values()].filter(({ size, lingering }) => size > 0 || lingering === true);
     for (const engine of busy) await runStep(engine);
     if (detect === undefined && busy.length === 0) return;
     reportAlive();
@@ -147,10 +160,17 @@ async function readSamples({ pcm, startSample, endSample }: PcmRange): Promise<F
 }
 
 function reportAlive(): void {
-  const now = Date.now();
-  if (now - aliveAt < ALIVE_INTERVAL_MS) return;
-  aliveAt = now;
-  send({ type: 'alive' });
+  if (Date.now() - aliveAt >= ALIVE_INTERVAL_MS || isLingering() !== lingered) sendAlive();
+}
+
+function sendAlive(cancelled?: number): void {
+  aliveAt = Date.now();
+  lingered = isLingering();
+  send({ type: 'alive', lingering: lingered, ...(cancelled === undefined ? {} : { cancelled }) });
+}
+
+function isLingering(): boolean {
+  return [...engines.values()].some(({ lingering }) => lingering === true);
 }
 
 function send(message: FromProcess): void {

@@ -1,4 +1,5 @@
 import type { PcmFile } from '../audio/audio.ts';
+import type { EngineOptions } from '../engines/create-engine.ts';
 import type { BiasPhrase, Capabilities, ChunkTiming, Hypothesis, SampleSpan } from '../engines/engine.ts';
 import type { VadState } from '../vad/frames.ts';
 
@@ -60,10 +61,18 @@ export type InferenceResult = DetectResult | TranscribeResult;
 
 /** What the process is told when it starts: which files to load. */
 export interface InferenceSetup {
-  readonly vadPath: string;
+  /** The voice detector; processes without it take no detect tasks. */
+  readonly vadPath?: string | undefined;
   /** Where graphs built from the models' weights are kept. */
   readonly cacheDirectory: string;
-  readonly models: readonly { readonly id: string; readonly engine: string; readonly directory: string }[];
+  readonly models: readonly ModelSetup[];
+}
+
+/** A model to load; what stands beside its folder is for the engine. */
+export interface ModelSetup extends Omit<EngineOptions, 'modelDirectory' | 'cacheDirectory' | 'onBuild'> {
+  readonly id: string;
+  readonly engine: string;
+  readonly directory: string;
 }
 
 export type ToProcess =
@@ -76,8 +85,13 @@ export type FromProcess =
   /** Something is being built that is kept for the next start. */
   | { readonly type: 'building'; readonly name: string }
   | { readonly type: 'ready'; readonly capabilities: Readonly<Record<string, Capabilities>> }
-  /** The process is at work and not stuck; sent at most once a second, and in answer to `cancel`. */
-  | { readonly type: 'alive' }
+  /** A model cannot be loaded; the process ends. */
+  | { readonly type: 'load-failed'; readonly message: string }
+  /**
+   * The process is at work and not stuck; sent at most once a second, and in answer to the cancel of task `cancelled`. `lingering`: a
+   * cancelled task is still being computed and cannot be stopped; told anew when that changes.
+   */
+  | { readonly type: 'alive'; readonly lingering?: boolean; readonly cancelled?: number }
   | { readonly type: 'result'; readonly id: number; readonly result: InferenceResult }
   /** The task failed but the process is well. */
   | { readonly type: 'failed'; readonly id: number; readonly message: string };

@@ -1,6 +1,8 @@
+import { AbortedError } from '../errors.ts';
 import type { Turn } from './fair-queue.ts';
 import type { InferenceHost } from './inference-host.ts';
 import type { InferenceResult, InferenceTask } from './inference-protocol.ts';
+import type { SubmitOptions } from './scheduler-options.ts';
 
 /** A task on its way through the scheduler. */
 export interface Job {
@@ -18,6 +20,49 @@ export interface Job {
   batch: number;
 }
 
+export interface CreateJobOptions {
+  readonly id: number;
+  readonly task: InferenceTask;
+  readonly options: SubmitOptions;
+  readonly resolve: (result: InferenceResult) => void;
+  readonly reject: (error: Error) => void;
+  /** Called when the job has ended, before its promise settles. */
+  readonly settled: () => void;
+  readonly onTaskEnd: ((end: TaskEnd) => void) | undefined;
+}
+
+/** A job that waits; its end is told to whoever asked for it and to `onTaskEnd`. */
+export function createJob({ id, task, options, resolve, reject, settled, onTaskEnd }: CreateJobOptions): Job {
+  const ended = (outcome: TaskEnd['outcome'], result?: InferenceResult): void => {
+    clearTimeout(job.deadline);
+    settled();
+    const end = taskEnd(job, outcome, result);
+    onTaskEnd?.(end);
+    options.onTaskEnd?.(end);
+  };
+  const job: Job = {
+    id,
+    task,
+    turn: { key: options.key, request: options.request },
+    urgent: options.urgent ?? false,
+    resolve: (result) => {
+      ended('completed', result);
+      resolve(result);
+    },
+    reject: (error) => {
+      ended(error instanceof AbortedError ? 'cancelled' : 'failed');
+      reject(error);
+    },
+    host: undefined,
+    starts: 0,
+    deadline: undefined,
+    queuedMs: performance.now(),
+    startedMs: undefined,
+    batch: 0,
+  };
+  return job;
+}
+
 /** How a task went. */
 export interface TaskEnd {
   readonly kind: InferenceTask['kind'];
@@ -33,7 +78,7 @@ export interface TaskEnd {
   readonly textSecond?: number | undefined;
 }
 
-export function taskEnd(job: Job, outcome: TaskEnd['outcome'], result: InferenceResult | undefined): TaskEnd {
+function taskEnd(job: Job, outcome: TaskEnd['outcome'], result: InferenceResult | undefined): TaskEnd {
   const nowMs = performance.now();
   const startedMs = job.startedMs ?? nowMs;
   return {

@@ -181,13 +181,24 @@ describe('Scheduler', () => {
     expect(hypothesis.text).toBe('echo');
   });
 
-  it('keeps a process that has not worked', async () => {
+  it('keeps one process when idle, and starts the others with more work', async () => {
     const scheduler = await start({ processes: 2, idleMs: 50 });
-    const unused = scheduler.processIds[1];
+    const before = scheduler.processIds;
     await scheduler.submit(script('echo'), { key: 'a', request: '1' });
-    const used = scheduler.processIds[0];
-    await vi.waitFor(() => expect(scheduler.processIds[0]).not.toBe(used), 10_000);
-    expect(scheduler.processIds[1]).toBe(unused);
+    await vi.waitFor(() => {
+      expect(scheduler.processIds).toHaveLength(1);
+      expect(before).not.toContain(scheduler.processIds[0]);
+    }, 10_000);
+    await scheduler.submit(script('echo'), { key: 'a', request: '2', urgent: true });
+    expect(scheduler.processIds).toHaveLength(1);
+    const gate = join(await temporaryFolder(), 'gate');
+    const work = [3, 4].map((n) =>
+      scheduler.submit(script(`wait:${gate}`), { key: 'a', request: String(n), urgent: true }),
+    );
+    await vi.waitFor(() => expect(scheduler.running).toBe(2), 10_000);
+    expect(scheduler.processIds).toHaveLength(2);
+    await writeFile(gate, '');
+    await Promise.all(work);
   });
 
   it('gives up what is not started in time, and nothing that is', async () => {

@@ -1,64 +1,41 @@
-import type { Capabilities } from '../engines/engine.ts';
-import { AbortedError, EngineCrashedError, QueueTimeoutError, ShuttingDownError } from '../errors.ts';
-import { FairQueue, type Turn } from './fair-queue.ts';
-import { InferenceHost } from './inference-host.ts';
+import {
+  AbortedError,
+  EngineCrashedError,
+  ModelLoadError,
+  ModelLoadTimeoutError,
+  OutOfMemoryError,
+  QueueTimeoutError,
+  ShuttingDownError,
+} from '../errors.ts';
+import { createHosts } from './create-hosts.ts';
+import { hostStates } from './host-states.ts';
+import { IdleWatch } from './idle-watch.ts';
+import type { InferenceHost } from './inference-host.ts';
+import type { HostLoss } from './inference-host-options.ts';
 import type {
   DetectResult,
   DetectTask,
   InferenceResult,
-  InferenceSetup,
   InferenceTask,
   TranscribeResult,
   TranscribeTask,
 } from './inference-protocol.ts';
-import { type Job, type TaskEnd, taskEnd } from './job.ts';
-import { type HostState, placeSuspect, placeTask } from './placement.ts';
-
-export interface SchedulerOptions {
-  readonly setup: InferenceSetup;
-  readonly processes: number;
-  /** One more process that takes urgent work only, started when there is other work too. Default false. */
-  readonly express?: boolean;
-  /** After so long without work the processes give back the memory they have grown by; default never. */
-  readonly idleMs?: number | undefined;
-  readonly timeoutMs: number;
-  /** The child's module; tests give a scripted one. */
-  readonly entry?: string;
-  /** Told when a process builds something that later starts find ready. */
-  readonly onBuild?: (name: string) => void;
-  /** Told of every process that ended unasked. */
-  readonly onProcessLost?: (event: { readonly reason: string; readonly lostTasks: number }) => void;
-  /** Told of every task that ended, whatever its end. */
-  readonly onTaskEnd?: (end: TaskEnd) => void;
-}
-
-export interface SubmitOptions extends Turn {
-  readonly signal?: AbortSignal | undefined;
-  /** Goes before all that is not. Meant for the beginning of each request: a short one is urgent as a whole. */
-  readonly urgent?: boolean;
-  /** Rejects with QueueTimeoutError when the task has not been started after so many seconds. */
-  readonly startWithinSeconds?: number | undefined;
-  /** Told when the task has ended, whatever its end. */
-  readonly onTaskEnd?: ((end: TaskEnd) => void) | undefined;
-}
+import { createJob, type Job } from './job.ts';
+import { JobQueues } from './job-queues.ts';
+import { type LoadTrouble, Losses } from './losses.ts';
+import { placeSuspect, placeTask } from './placement.ts';
+import type { SchedulerOptions, SubmitOptions } from './scheduler-options.ts';
 
 /** A task is started at most so often; the last crash fails it. */
 const MOST_STARTS = 3;
-/** So many ends of processes within the window and the scheduler calls itself unwell. */
-const CRASHES = { most: 3, windowMs: 60_000 };
-
-/** Voice detection and chunks wait apart: the cheap first look at a recording does not wait behind chunks. */
-interface Queues {
-  readonly detects: FairQueue<Job>;
-  readonly chunks: FairQueue<Job>;
-}
+const MOST_STARTS_WITHOUT_MEMORY = 2;
 
 /**
  * Shares inference processes between requests, chunk by chunk.
  *
  * A job is `waiting` (in the fair queue) -> `running` (held by one process) -> done. When its process ends, it goes to `suspects`
  * and runs again with nothing beside it, so that a chunk that kills its process takes nobody with it; after MOST_STARTS it fails
- * with EngineCrashedError. Aborting takes it out wherever it is.
+ * with EngineCrashedError, after two for want of memory with OutOfMemoryError. Aborting takes it out wherever it is.
  *
  * Urgent jobs go first, and to a process that holds nothing else where there is one: decoder steps are shared by all chunks of a
  * process, so beside seven chunks of a long recording a short one would take several times its time. The express process never
@@ -66,54 +43,65 @@ interface Queues {
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
-  readonly #hosts: InferenceHost[];
+  readonly #hosts: readonly InferenceHost[];
   readonly #jobs = new Map<number, Job>();
-  readonly #urgent: Queues = { detects: new FairQueue(), chunks: new FairQueue() };
-  readonly #others: Queues = { detects: new FairQueue(), chunks: new FairQueue() };
+  readonly #queues = new JobQueues();
   readonly #suspects: Job[] = [];
-  readonly #crashes: number[] = [];
+  readonly #losses = new Losses();
+  readonly #idle: IdleWatch;
   #readyWaiters: (() => void)[] = [];
   #nextId = 1;
-  #closed = false;
-  #idle: NodeJS.Timeout | undefined;
+  /** Why no more work is taken. */
+  #ended: Error | undefined;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    const lanes = Array.from({ length: options.processes }, () => 'any' as const);
-    this.#hosts = [...(options.express === true ? ['express' as const] : []), ...lanes].map(
-      (lane) =>
-        new InferenceHost({
-          lane,
-          startsResting: lane === 'express',
-          stepsBack: options.express === true && lane === 'any',
-          setup: options.setup,
-          timeoutMs: options.timeoutMs,
-          entry: options.entry,
-          onReady: () => this.#ready(),
-          onBuild: (name) => options.onBuild?.(name),
-          onResult: (_host, id, result) => this.#finish(id, result),
-          onLost: (_host, lost, reason) => this.#lose(lost, reason),
-        }),
-    );
+    this.#hosts = createHosts(options, {
+      onReady: () => this.#ready(),
+      onBuild: (name) => options.onBuild?.(name),
+      onResult: (_host, id, result) =>
+        result instanceof OutOfMemoryError ? this.#outOfMemory(id, result) : this.#finish(id, result),
+      onLost: (_host, loss) => this.#lose(loss),
+    });
+    this.#idle = new IdleWatch({
+      hosts: this.#hosts,
+      isIdle: () => this.#ended === undefined && this.#jobs.size === 0,
+      renewAfterMs: options.idleMs,
+      restAfterMs: options.restMs,
+    });
   }
 
-  /** Resolves when every process is up with its models loaded. */
-  async started(): Promise<void> {
-    while (!this.#closed && this.#hosts.some((host) => !host.ready && !host.resting))
+  /**
+   * Resolves when every process is up with its models loaded, or with `first` when one is. Rejects when the models cannot be
+   * loaded and that ends the scheduler.
+   */
+  async started(until: 'first' | 'all' = 'all'): Promise<void> {
+    const isUp = (host: InferenceHost): boolean => host.ready || (until === 'all' && host.resting);
+    while (!(until === 'all' ? this.#hosts.every(isUp) : this.#hosts.some(isUp))) {
+      if (this.#ended instanceof ShuttingDownError && until === 'all') return;
+      if (this.#ended !== undefined) throw this.#ended;
       await new Promise<void>((resolve) => this.#readyWaiters.push(resolve));
+    }
   }
 
-  /** True while at least one process is up and they do not keep crashing. */
+  /** True while at least one process is up or at rest, and they do not keep crashing. */
   get healthy(): boolean {
-    const since = Date.now() - CRASHES.windowMs;
-    const recent = this.#crashes.filter((time) => time >= since).length;
-    return this.#hosts.some((host) => host.ready) && recent < CRASHES.most;
+    return this.#hosts.some((host) => host.lane === 'any' && host.available) && !this.#losses.tooMany;
+  }
+
+  /** At least one process has its models loaded. */
+  get up(): boolean {
+    return this.#hosts.some((host) => host.ready);
+  }
+
+  /** All processes have ended until there is work again. */
+  get resting(): boolean {
+    return this.#hosts.every((host) => host.resting);
   }
 
   /** Jobs waiting for a process. */
   get waiting(): number {
-    const queues = [this.#urgent, this.#others].flatMap(({ detects, chunks }) => [detects, chunks]);
-    return queues.reduce((sum, queue) => sum + queue.size, this.#suspects.length);
+    return this.#queues.size + this.#suspects.length;
   }
 
   /** Jobs that processes hold. */
@@ -126,113 +114,100 @@ export class Scheduler {
     return this.#hosts.flatMap((host) => host.pid ?? []);
   }
 
-  /** Abilities of a loaded model; undefined before a process is up. */
-  capabilities(model: string): Capabilities | undefined {
-    return this.#hosts.find((host) => host.capabilities[model] !== undefined)?.capabilities[model];
-  }
-
   /**
-   * Runs one task when its turn comes. Rejects with AbortedError, EngineCrashedError, QueueTimeoutError, ShuttingDownError or the
-   * engine's own error.
+   * Runs one task when its turn comes. Rejects with AbortedError, EngineCrashedError, QueueTimeoutError, ShuttingDownError,
+   * ModelLoadError or the engine's own error.
    */
   submit(task: DetectTask, options: SubmitOptions): Promise<DetectResult>;
   submit(task: TranscribeTask, options: SubmitOptions): Promise<TranscribeResult>;
   submit(task: InferenceTask, options: SubmitOptions): Promise<InferenceResult> {
-    const { signal, urgent = false, startWithinSeconds, onTaskEnd, ...turn } = options;
-    if (this.#closed) return Promise.reject(new ShuttingDownError());
+    const { signal, startWithinSeconds } = options;
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
     if (signal?.aborted) return Promise.reject(new AbortedError(signal.reason));
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       const abort = (): void => this.#abort(id, new AbortedError(signal?.reason));
-      const settled = (): void => {
-        clearTimeout(job.deadline);
-        signal?.removeEventListener('abort', abort);
-      };
       signal?.addEventListener('abort', abort, { once: true });
-      const job: Job = {
+      const job = createJob({
         id,
         task,
-        turn,
-        urgent,
-        resolve: (result) => {
-          settled();
-          ended('completed', result);
-          resolve(result);
-        },
-        reject: (error) => {
-          settled();
-          ended(error instanceof AbortedError ? 'cancelled' : 'failed');
-          reject(error);
-        },
-        host: undefined,
-        starts: 0,
-        deadline: undefined,
-        queuedMs: performance.now(),
-        startedMs: undefined,
-        batch: 0,
-      };
-      const ended = (outcome: TaskEnd['outcome'], result?: InferenceResult): void => {
-        const end = taskEnd(job, outcome, result);
-        this.#options.onTaskEnd?.(end);
-        onTaskEnd?.(end);
-      };
+        options,
+        resolve,
+        reject,
+        settled: () => signal?.removeEventListener('abort', abort),
+        onTaskEnd: this.#options.onTaskEnd,
+      });
       if (startWithinSeconds !== undefined)
         job.deadline = setTimeout(() => {
           if (job.starts === 0) this.#abort(id, new QueueTimeoutError(startWithinSeconds));
         }, startWithinSeconds * 1000);
-      clearTimeout(this.#idle);
-      if (!urgent) for (const host of this.#hosts) host.wake();
+      this.#idle.stop();
+      this.#wakeFor(job);
       this.#jobs.set(id, job);
-      this.#queueOf(job).push(job, turn);
+      this.#queues.push(job);
       this.#dispatch();
     });
   }
 
-  /** Ends the processes; what waits or runs is rejected with ShuttingDownError. */
+  /** Starts processes that are at rest; the express one only for `all`. */
+  wake(which: 'one' | 'any' | 'all'): void {
+    if (this.#ended !== undefined) return;
+    const hosts = this.#hosts.filter(({ lane }) => which === 'all' || lane === 'any');
+    if (which !== 'one') for (const host of hosts) host.wake();
+    else if (hosts.every((host) => host.resting)) hosts[0]?.wake();
+  }
+
+  /** Ends the processes until there is work again; those that have some go on. Resolves when they are gone. */
+  async rest(): Promise<void> {
+    await this.#idle.rest();
+  }
+
+  /** Ends the processes; what waits or runs is rejected with ShuttingDownError. Resolves when they are gone. */
   async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#idle);
+    await this.#end(new ShuttingDownError());
+  }
+
+  /** A short recording alone has one task at a time: more processes would only take its time for their start. */
+  #wakeFor({ urgent }: Job): void {
+    if (!urgent) this.wake('all');
+    else this.wake(this.#jobs.size > 0 ? 'any' : 'one');
+  }
+
+  async #end(reason: Error): Promise<void> {
+    this.#ended ??= reason;
+    this.#idle.stop();
     this.#ready();
-    for (const job of [...this.#jobs.values()]) this.#abort(job.id, new ShuttingDownError());
+    for (const job of [...this.#jobs.values()]) this.#abort(job.id, reason);
     await Promise.all(this.#hosts.map((host) => host.close()));
   }
 
-  #queueOf(job: Job): FairQueue<Job> {
-    const queues = job.urgent ? this.#urgent : this.#others;
-    return job.task.kind === 'detect' ? queues.detects : queues.chunks;
-  }
-
   #ready(): void {
+    if (this.up) this.#losses.noteLoaded();
     for (const wake of this.#readyWaiters) wake();
     this.#readyWaiters = [];
     this.#dispatch();
-    this.#watchIdle();
+    this.#idle.look();
   }
 
-  /** Fills the processes: urgent work first, then what else there is. */
+  /** Fills the processes: what may have killed one, then urgent work, then what else there is. */
   #dispatch(): void {
-    if (this.#closed) return;
-    while (this.#dispatchSuspect() || this.#dispatchFrom(this.#urgent) || this.#dispatchFrom(this.#others));
+    if (this.#ended !== undefined) return;
+    while (this.#dispatchSuspect() || this.#dispatchNext());
   }
 
   #dispatchSuspect(): boolean {
     if (this.#suspects.length === 0) return false;
-    const place = placeSuspect(this.#hostStates());
+    const place = placeSuspect(hostStates(this.#candidates(), this.#jobs.values()));
     return place !== undefined && this.#start(this.#suspects.shift(), place);
   }
 
-  #dispatchFrom({ detects, chunks }: Queues): boolean {
-    return this.#dispatchNext(detects, 'detect') || this.#dispatchNext(chunks, 'transcribe');
-  }
-
-  #dispatchNext(queue: FairQueue<Job>, kind: InferenceTask['kind']): boolean {
-    if (queue.size === 0) return false;
-    const urgent = queue === this.#urgent.detects || queue === this.#urgent.chunks;
-    const place = placeTask({ kind, urgent }, this.#hostStates(), {
-      processes: this.#options.processes,
-      suspectsWait: this.#suspects.length > 0,
-    });
-    return place !== undefined && this.#start(queue.shift(), place);
+  #dispatchNext(): boolean {
+    if (this.#queues.size === 0) return false;
+    const states = hostStates(this.#candidates(), this.#jobs.values());
+    const { processes } = this.#options;
+    const suspectsWait = this.#suspects.length > 0;
+    const next = this.#queues.take((line) => placeTask(line, states, { processes, suspectsWait }));
+    return next !== undefined && this.#start(next.job, next.place);
   }
 
   #start(job: Job | undefined, place: number): boolean {
@@ -252,45 +227,55 @@ export class Scheduler {
     return this.#hosts.filter((host) => host.lane === 'any' || host.ready);
   }
 
-  #hostStates(): HostState[] {
-    const jobs = [...this.#jobs.values()];
-    return this.#candidates().map((host) => {
-      const held = jobs.filter((job) => job.host === host);
-      const detects = held.filter(({ task }) => task.kind === 'detect').length;
-      const batchSizes = Object.values(host.capabilities).map(({ batchSize }) => batchSize);
-      return {
-        lane: host.lane,
-        ready: host.ready,
-        detects,
-        chunks: held.length - detects,
-        capacity: Math.max(1, ...batchSizes),
-        longWork: held.some(({ urgent }) => !urgent),
-        suspect: held.some(({ starts }) => starts > 1),
-      };
-    });
-  }
-
   #finish(id: number, result: InferenceResult | Error): void {
     const job = this.#jobs.get(id);
     this.#jobs.delete(id);
     if (result instanceof Error) job?.reject(result);
     else job?.resolve(result);
     this.#dispatch();
-    this.#watchIdle();
+    this.#idle.look();
   }
 
-  #lose(lost: readonly number[], reason: string): void {
-    this.#crashes.push(Date.now());
-    if (this.#crashes.length > CRASHES.most) this.#crashes.shift();
-    this.#options.onProcessLost?.({ reason, lostTasks: lost.length });
-    for (const id of lost) {
+  #lose(loss: HostLoss): void {
+    const trouble = this.#losses.note(loss);
+    this.#options.onProcessLost?.({ reason: loss.failure ?? loss.reason, lostTasks: loss.lost.length });
+    for (const id of loss.lost) {
       const job = this.#jobs.get(id);
       if (job === undefined) continue;
       job.host = undefined;
-      if (job.starts >= MOST_STARTS) this.#finish(id, new EngineCrashedError(job.starts));
+      if (loss.outOfMemory) this.#outOfMemory(id, new OutOfMemoryError(loss.reason));
+      else if (job.starts >= MOST_STARTS) this.#finish(id, new EngineCrashedError(job.starts));
       else this.#suspects.push(job);
     }
+    if (trouble !== undefined) this.#cannotLoad(trouble);
+    if (this.#jobs.size > 0) this.wake('any');
     this.#dispatch();
+  }
+
+  /** What had too little memory beside others may have enough alone; what had too little alone has had its chance. */
+  #outOfMemory(id: number, error: OutOfMemoryError): void {
+    const job = this.#jobs.get(id);
+    if (job === undefined) return;
+    if (job.starts >= MOST_STARTS_WITHOUT_MEMORY) {
+      this.#finish(id, error);
+      return;
+    }
+    job.host = undefined;
+    this.#suspects.push(job);
+    this.#dispatch();
+  }
+
+  /** With another process up the work goes on there. */
+  #cannotLoad({ kind, reason }: LoadTrouble): void {
+    const { setup, onCannotLoad, loadTimeoutMs = this.#options.timeoutMs } = this.#options;
+    if (onCannotLoad === undefined || this.#ended !== undefined || this.up) return;
+    const model = setup.models.map(({ id }) => id).join(', ');
+    const error =
+      kind === 'failed'
+        ? new ModelLoadError(model, reason)
+        : new ModelLoadTimeoutError(model, loadTimeoutMs / 1000);
+    void this.#end(error);
+    onCannotLoad(error);
   }
 
   #abort(id: number, error: Error): void {
@@ -298,25 +283,9 @@ export class Scheduler {
     if (job === undefined) return;
     this.#jobs.delete(id);
     if (job.host !== undefined) job.host.cancel(id);
-    else if (!this.#queueOf(job).remove(job, job.turn)) this.#suspects.splice(this.#suspects.indexOf(job), 1);
+    else if (!this.#queues.remove(job)) this.#suspects.splice(this.#suspects.indexOf(job), 1);
     job.reject(error);
     this.#dispatch();
-    this.#watchIdle();
-  }
-
-  /** With nothing left to do the clock starts after which memory is given back. */
-  #watchIdle(): void {
-    clearTimeout(this.#idle);
-    if (this.#options.idleMs === undefined || this.#closed || this.#jobs.size > 0) return;
-    this.#idle = setTimeout(() => void this.#giveMemoryBack(), this.#options.idleMs);
-    this.#idle.unref();
-  }
-
-  /** One process after another, so that a successor's loading adds its memory only once. */
-  async #giveMemoryBack(): Promise<void> {
-    for (const host of this.#hosts) {
-      if (this.#jobs.size > 0) return;
-      await (host.lane === 'express' ? host.rest() : host.renew());
-    }
+    this.#idle.look();
   }
 }

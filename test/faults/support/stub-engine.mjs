@@ -2,7 +2,15 @@
 // the value of one of these scripts, and zeros are silence.
 import { closeSync, openSync, readSync } from 'node:fs';
 
-const SCRIPTS = { 1000: 'answer', 2000: 'crash', 3000: 'hang', 4000: 'fail', 5000: 'take' };
+const SCRIPTS = {
+  1000: 'answer',
+  2000: 'crash',
+  3000: 'hang',
+  4000: 'fail',
+  5000: 'take',
+  6000: 'devour',
+  7000: 'crave',
+};
 const FRAME_SAMPLES = 512;
 /** How long the script `take` takes a second of sound, and all others a chunk. */
 const TAKE_MS = Number(process.env.STUB_TAKE_MS ?? 1000);
@@ -18,7 +26,7 @@ process.on('message', (message) => {
   if (message.type === 'cancel') {
     clearTimeout(timers.get(message.id));
     timers.delete(message.id);
-    process.send({ type: 'alive' });
+    process.send({ type: 'alive', cancelled: message.id });
   }
   if (message.type === 'task') run(message.id, message.task);
 });
@@ -51,11 +59,21 @@ function run(id, task) {
       while (true);
     case 'fail':
       return process.send({ type: 'failed', id, message: 'told to fail' });
+    case 'devour':
+      return devour();
+    case 'crave':
+      return timers.size > 0 ? devour() : later(id, ANSWER_MS, 'had enough.');
     case 'take':
       return later(id, seconds * TAKE_MS, `took ${seconds.toFixed(1)}.`);
     default:
       return later(id, ANSWER_MS, `heard ${value}.`);
   }
+}
+
+/** Takes memory until there is none. */
+function devour() {
+  const taken = [];
+  while (true) taken.push(Buffer.alloc(8 * 1024 * 1024, 1));
 }
 
 function detect(id, samples, state) {
