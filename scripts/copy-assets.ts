@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BUNDLED_MODELS, CATALOG, type ModelFile } from '../src/models/catalog.ts';
+import { BUNDLED_MODELS, CATALOG, type ExactFile } from '../src/models/catalog.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const MODEL_PACKAGE = 'node_modules/@moonshine-ai/moonshine-js';
@@ -37,7 +37,7 @@ export function copyModels(target = join(ROOT, 'models', 'bundled')): void {
   writeWhole(join(target, 'LICENSE-silero-vad.txt'), sileroLicence());
 }
 
-function copyModel(file: ModelFile, target: string): void {
+function copyModel(file: ExactFile, target: string): void {
   mkdirSync(target, { recursive: true });
   const path = join(target, file.name);
   if (isFile(path, file)) return;
@@ -55,7 +55,7 @@ function copyModel(file: ModelFile, target: string): void {
   renameSync(part, path);
 }
 
-function isFile(path: string, expected: ModelFile): boolean {
+function isFile(path: string, expected: ExactFile): boolean {
   if (!existsSync(path) || statSync(path).size !== expected.sizeBytes) return false;
   return createHash('sha256').update(readFileSync(path)).digest('hex') === expected.sha256;
 }

@@ -5,6 +5,7 @@ import { configSchema, environmentName, flagName, SETTINGS, type Setting } from 
 const MACHINE_DEFAULTS: Partial<Record<Setting, string>> = {
   dataDir: '`~/.local/share/stenographer`',
   engineProcesses: 'number of cores',
+  modelMemoryBytes: "three quarters of the machine's memory",
 };
 
 const HEAD = `# Configuration
@@ -35,6 +36,7 @@ interface SettingSchema {
   readonly maximum?: number;
   readonly enum?: readonly string[];
   readonly description?: string;
+  readonly additionalProperties?: { readonly type?: string };
 }
 
 function renderRow(setting: Setting, schema: SettingSchema): string {
@@ -54,5 +56,7 @@ function valuesOf(schema: SettingSchema): string {
   if (schema.minimum !== undefined)
     return `${schema.type === 'integer' ? 'whole number, ' : ''}${schema.minimum} to ${schema.maximum}`;
   if (Array.isArray(schema.default)) return 'comma separated';
+  const inner = schema.additionalProperties?.type;
+  if (inner === 'object' || inner === 'array') return 'a map in the file, else JSON';
   return { boolean: '`true`, `false`', object: '`name=value`, comma separated' }[schema.type ?? ''] ?? 'text';
 }

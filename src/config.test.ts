@@ -2,7 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { environmentName, flagName, loadConfig, SETTINGS } from './config.ts';
+import {
+  environmentName,
+  flagName,
+  loadConfig,
+  readHubEnvironment,
+  readUpstreamKeys,
+  SETTINGS,
+} from './config.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'steno-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -105,5 +112,64 @@ describe('names of settings', () => {
     expect(environmentName('maxUploadBytes')).toBe('STENO_MAX_UPLOAD_BYTES');
     expect(flagName('maxUploadBytes')).toBe('max-upload-bytes');
     expect(new Set(SETTINGS.map(environmentName)).size).toBe(SETTINGS.length);
+  });
+});
+
+describe('upstreams and routes', () => {
+  const yaml =
+    'upstreams:\n  openai: { baseUrl: https://api.openai.com/v1, apiKeyEnv: OPENAI_API_KEY }\nroutes:\n  w: [openai/whisper-1]\n';
+
+  it('are maps in the file and JSON elsewhere', () => {
+    const fromFile = loadConfig({ file: file(yaml) });
+    const environment = {
+      STENO_UPSTREAMS: JSON.stringify(fromFile.upstreams),
+      STENO_ROUTES: '{"w":["openai/whisper-1"]}',
+    };
+    expect(loadConfig({ environment })).toEqual(fromFile);
+    expect(fromFile.routes).toEqual({ w: ['openai/whisper-1'] });
+  });
+
+  it('name the field at fault', () => {
+    expect(() => loadConfig({ environment: { STENO_ROUTES: 'w=openai/x' } })).toThrow(
+      /STENO_ROUTES: expected JSON/,
+    );
+    expect(() =>
+      loadConfig({ file: file('upstreams:\n  a: { baseUrl: https://h/v1, retries: 99 }\n') }),
+    ).toThrow(/upstreams in .*: a\.retries: /);
+    expect(() =>
+      loadConfig({ file: file('upstreams:\n  a: { baseUrl: https://h/v1, apiKey: sk-1 }\n') }),
+    ).toThrow(/upstreams in .*: a: .*apiKey/);
+  });
+
+  it('take keys from the variables that they name, and only from there', () => {
+    const { upstreams } = loadConfig({ file: file(yaml) });
+    expect(readUpstreamKeys(upstreams, { OPENAI_API_KEY: ' sk-1 ' })).toEqual(new Map([['openai', 'sk-1']]));
+    for (const environment of [{}, { OPENAI_API_KEY: '  ' }])
+      expect(() => readUpstreamKeys(upstreams, environment)).toThrow(
+        /upstreams\.openai\.apiKeyEnv .*OPENAI_API_KEY/,
+      );
+    expect(() => readUpstreamKeys(upstreams, { OPENAI_API_KEY: 'sk\u2013secret' })).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining('secret') }),
+    );
+  });
+});
+
+describe('readHubEnvironment', () => {
+  it('reads the names that hub tools and proxies have, small letters first, empty ones as absent', () => {
+    const read = readHubEnvironment({
+      HF_ENDPOINT: ' https://mirror.example ',
+      HF_TOKEN: '',
+      HTTPS_PROXY: 'http://big:1',
+      https_proxy: 'http://small:1',
+      ALL_PROXY: 'http://all:1',
+      NO_PROXY: 'localhost',
+    });
+    expect(read).toEqual({
+      endpoint: 'https://mirror.example',
+      token: undefined,
+      httpProxy: 'http://all:1',
+      httpsProxy: 'http://small:1',
+      noProxy: 'localhost',
+    });
   });
 });

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism, homedir } from 'node:os';
+import { availableParallelism, homedir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
+import { FFMPEG_USERS } from './audio/ffmpeg-users.ts';
 import { ConfigError } from './errors.ts';
+import { routesSchema, upstreamsSchema } from './upstream/upstream-options.ts';
 
 const MIB = 1024 * 1024;
 
@@ -50,6 +52,17 @@ function splitAtFirst(text: string, separator: string): [string, string] {
   return at < 0 ? [text.trim(), ''] : [text.slice(0, at).trim(), text.slice(at + 1).trim()];
 }
 
+/** A map in the file, JSON text in a flag or the environment. */
+function jsonText(value: unknown, context: z.RefinementCtx): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'expected JSON text, or a map in the configuration file' });
+    return z.NEVER;
+  }
+}
+
 /**
  * What a profile sets where nothing else does. `openai` has the limits of OpenAI's own service: the whole body, boundaries
  * included, may have 26,214,400 bytes, and `model` must be given.
@@ -58,6 +71,13 @@ const PROFILES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   stenographer: {},
   openai: { maxUploadBytes: 26_214_400, strictModel: true },
 };
+
+/** Three quarters of what this process may use: the machine's memory, or less in a container. */
+function defaultModelMemoryBytes(): number {
+  const constrainedBytes = process.constrainedMemory();
+  const availableBytes = constrainedBytes > 0 ? Math.min(totalmem(), constrainedBytes) : totalmem();
+  return Math.floor(availableBytes * 0.75);
+}
 
 /**
  * Every setting: unit in the name, default, range. The environment name is `STENO_` + the name in capitals (`maxUploadBytes` ->
@@ -95,6 +115,11 @@ export const configSchema = z.strictObject({
       'Seconds of audio a key may transcribe a day (UTC), unless it has a quota of its own; 0 is no quota.',
     ),
   quotaSecondsPerMonth: integer(0, 1_000_000_000).default(0).describe('The same for a calendar month (UTC).'),
+  usageRetentionDays: integer(0, 36_500)
+    .default(400)
+    .describe(
+      'Usage, and keys revoked as long ago, are deleted after so many days; the current month stays, because quotas are counted from it. 0 keeps all for ever.',
+    ),
   metrics: z
     .enum(['admin', 'open', 'off'])
     .default('admin')
@@ -155,11 +180,50 @@ export const configSchema = z.strictObject({
     .describe(
       'After so long without work the inference processes give the memory they have grown by back to the system; 0 keeps it.',
     ),
+  engineMemoryBytes: integer(0, 2 ** 50)
+    .default(0)
+    .describe(
+      'Most private memory of one inference process in bytes, weights that are only mapped left out; work that needs more is answered 503 and the server goes on. It must leave room for the largest model. 0 is no limit. Needs prlimit (util-linux).',
+    ),
   engineTimeoutSeconds: seconds(1, 3600)
     .default(60)
     .describe(
       'An inference process that answers nothing for so long while it has work is killed and replaced.',
     ),
+  whisperThreads: integer(0, 256)
+    .default(0)
+    .describe(
+      'Threads that compute one chunk of a whisper.cpp model (Whisper, Parakeet); 0 is one a core, 8 at most.',
+    ),
+  whisperVariant: z
+    .enum(['cpu', 'vulkan', 'cuda'])
+    .default('cpu')
+    .describe(
+      'Which build of whisper.cpp computes. `vulkan` and `cuda` want their package installed beside: `npm install @fugood/node-whisper-linux-x64-cuda@1.1`, by platform. The plain build of macOS uses Metal.',
+    ),
+  embeddedKeepAliveSeconds: seconds(-1, 604_800)
+    .default(-1)
+    .describe(
+      'How long the processes of the embedded model and the voice detector stay after their last work; they start again with the next request. -1: for ever.',
+    ),
+  keepAliveSeconds: seconds(-1, 604_800)
+    .default(300)
+    .describe(
+      'How long every other model stays loaded after its last request. 0: not at all; -1: until another model needs the memory.',
+    ),
+  preload: commaList
+    .default([])
+    .describe(
+      'Models to load at the start and keep: names, comma separated. They leave only when another model needs the memory, or by hand.',
+    ),
+  modelMemoryBytes: integer(0, 2 ** 50)
+    .default(defaultModelMemoryBytes())
+    .describe(
+      'Memory that loaded models, the embedded one left out, may take together, by the estimates of the catalogue: idle ones leave for others. 0 is no limit.',
+    ),
+  modelLoadSeconds: seconds(1, 3600)
+    .default(300)
+    .describe('Loading a model may take so long; then those who wait for it are answered 503.'),
   maxQueue: integer(1, 100_000)
     .default(32)
     .describe('Requests that may wait or run at once; more are answered 503.'),
@@ -170,11 +234,31 @@ export const configSchema = z.strictObject({
     .default(30)
     .describe('After SIGTERM running requests get so long to finish.'),
   ffmpeg: z.string().min(1).default('ffmpeg').describe('The ffmpeg program: a name on PATH or a path.'),
+  ffmpegFirstUserId: integer(0, 2 ** 31 - 1)
+    .default(60_600)
+    .describe(
+      `When the server is root, each ffmpeg runs under a user id of its own, from this one on (${FFMPEG_USERS} of them), and can open nothing but its recording. The ids must belong to nobody, another server of this machine included. 0: as root.`,
+    ),
   modelsDir: z
     .string()
     .optional()
     .describe('Folder with the bundled model files; default the one in the package.'),
+  offline: flag
+    .default(false)
+    .describe(
+      'Fetch no models: pulls are refused, and steno models import is the way in. HF_ENDPOINT names another hub, HF_TOKEN is its token; HTTPS_PROXY, HTTP_PROXY and NO_PROXY count.',
+    ),
   aliases: aliases.default({}).describe('Further model names: alias=model, comma separated.'),
+  upstreams: z
+    .preprocess(jsonText, upstreamsSchema)
+    .default({})
+    .describe('OpenAI-compatible services that models may be served by, see docs/gateway.md.'),
+  routes: z
+    .preprocess(jsonText, routesSchema)
+    .default({})
+    .describe(
+      'Where model names are served, tried in order: a model of this server or upstream/model. See docs/gateway.md.',
+    ),
   defaultModel: z.string().min(1).default('whisper-1').describe('Model of requests that name none.'),
   strictModel: flag.default(false).describe('Refuse requests without a model field, as OpenAI does.'),
   docs: flag.default(true).describe('Serve the documentation page at /docs.'),
@@ -188,6 +272,55 @@ export type Config = Readonly<z.infer<typeof configSchema>>;
 export type Setting = keyof Config;
 
 export const SETTINGS = Object.keys(configSchema.shape) as readonly Setting[];
+
+/**
+ * The keys of upstreams, by upstream, out of the variables that the configuration names: keys are no settings, so that no file, no flag
+ * and no listing of settings holds them. Throws ConfigError for a variable that is missing.
+ */
+export function readUpstreamKeys(
+  upstreams: Config['upstreams'],
+  environment: Readonly<Record<string, string | undefined>>,
+): ReadonlyMap<string, string> {
+  const keys = new Map<string, string>();
+  for (const [name, { apiKeyEnv }] of Object.entries(upstreams)) {
+    if (apiKeyEnv === undefined) continue;
+    const key = environment[apiKeyEnv]?.trim() ?? '';
+    if (key === '')
+      throw new ConfigError(
+        `upstreams.${name}.apiKeyEnv names the environment variable ${apiKeyEnv}, which is not set. Set it to the key, or leave apiKeyEnv out.`,
+      );
+    if (!/^[\x21-\x7e]+$/.test(key))
+      throw new ConfigError(
+        `The environment variable ${apiKeyEnv} of upstreams.${name} holds something that cannot be a key: only printable ASCII without spaces can be sent.`,
+      );
+    keys.set(name, key);
+  }
+  return keys;
+}
+
+/** How the hub of models is reached, by the names that its own tools and most others read. */
+export interface HubEnvironment {
+  readonly endpoint: string | undefined;
+  readonly token: string | undefined;
+  readonly httpProxy: string | undefined;
+  readonly httpsProxy: string | undefined;
+  readonly noProxy: string | undefined;
+}
+
+/** `HF_ENDPOINT`, `HF_TOKEN` and the proxies, which are written in small letters or capitals. Empty values count as not given. */
+export function readHubEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+): HubEnvironment {
+  const either = (name: string) => nonEmpty(environment[name.toLowerCase()]) ?? nonEmpty(environment[name]);
+  const everywhere = either('ALL_PROXY');
+  return {
+    endpoint: nonEmpty(environment.HF_ENDPOINT)?.trim(),
+    token: nonEmpty(environment.HF_TOKEN)?.trim(),
+    httpProxy: either('HTTP_PROXY') ?? everywhere,
+    httpsProxy: either('HTTPS_PROXY') ?? everywhere,
+    noProxy: either('NO_PROXY'),
+  };
+}
 
 export function environmentName(setting: Setting): string {
   return `STENO_${setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
@@ -271,7 +404,7 @@ function describeIssues(
   return error.issues
     .map((issue) => {
       const setting = String(issue.path[0] ?? '') as Setting;
-      if (issue.code === 'unrecognized_keys')
+      if (issue.code === 'unrecognized_keys' && issue.path.length === 0)
         return `Unknown setting in ${origin.file ?? 'the flags'}: ${issue.keys.join(', ')}. Known: ${SETTINGS.join(', ')}.`;
       const name =
         setting in origin.fromFlags
@@ -279,7 +412,15 @@ function describeIssues(
           : setting in origin.fromEnvironment
             ? environmentName(setting)
             : `${setting} in ${origin.file}`;
-      return `${name}: ${issue.message}.`;
+      const inside = isNested(setting) ? issue.path.slice(1).map(String).join('.') : '';
+      const message =
+        issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+      return `${name}: ${inside === '' ? '' : `${inside}: `}${message}.`;
     })
     .join(' ');
+}
+
+/** Settings with fields inside; of the others the name is enough. */
+function isNested(setting: Setting): boolean {
+  return setting === 'upstreams' || setting === 'routes';
 }

@@ -24,7 +24,13 @@ export type ErrorCode =
   | 'queue_timeout'
   | 'shutting_down'
   | 'engine_crashed'
+  | 'out_of_memory'
   | 'engine_unavailable'
+  | 'model_load_failed'
+  | 'model_load_timeout'
+  | 'model_memory_timeout'
+  | 'model_too_large'
+  | 'model_in_use'
   | 'timeout'
   | 'storage_full'
   | 'invalid_config'
@@ -40,6 +46,17 @@ export type ErrorCode =
   | 'insufficient_quota'
   | 'admin_required'
   | 'store_unavailable'
+  | 'upstream_unavailable'
+  | 'upstream_error'
+  | 'upstream_timeout'
+  | 'upstream_limit'
+  | 'upstream_misconfigured'
+  | 'download_failed'
+  | 'download_refused'
+  | 'offline'
+  | 'model_damaged'
+  | 'model_import_refused'
+  | 'licence_not_accepted'
   | 'internal_error';
 
 export interface ErrorDetails {
@@ -86,22 +103,85 @@ export class ModelNotFoundError extends StenographerError {
   }
 }
 
+/** A model that is known but whose files are not on this machine. */
+export class ModelNotInstalledError extends StenographerError {
+  constructor(name: string, id = name) {
+    super(
+      'model_not_found',
+      `The model '${printable(name)}' is not installed on this machine. Its operator gets it with: steno models pull ${printable(id)}`,
+      { param: 'model' },
+    );
+  }
+}
+
+/** Files of a model would leave too little of the disk. */
+export class ModelSpaceError extends StenographerError {
+  constructor(reason: string, cause?: unknown) {
+    super(
+      'storage_full',
+      `${reason} Remove models with steno models remove, or set STENO_DATA_DIR to a larger disk.`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** Something would be fetched although the operator has forbidden it. */
+export class OfflineError extends StenographerError {
+  constructor(model: string) {
+    super(
+      'offline',
+      `The model '${printable(model)}' is not fetched because STENO_OFFLINE is set. Bring its files from another machine with: steno models import PATH`,
+      { param: 'model' },
+    );
+  }
+}
+
+/** A licence that restricts what the model may be used for, and nobody has said yes to it. */
+export class LicenceNotAcceptedError extends StenographerError {
+  constructor(model: string, { licence, licenceUrl, restriction }: LicenceTerms) {
+    super(
+      'licence_not_accepted',
+      `The licence of '${printable(model)}' (${licence}) restricts its use: ${restriction} ` +
+        `Read it at ${licenceUrl ?? 'its publisher'}; if you may use the model, say so with --accept-licence ("accept_licence": true over HTTP).`,
+      { param: 'accept_licence' },
+    );
+  }
+}
+
+interface LicenceTerms {
+  readonly licence: string;
+  readonly licenceUrl?: string | undefined;
+  readonly restriction?: string | undefined;
+}
+
+/** Longer lists of languages are counted, not told. */
+const MOST_LANGUAGES = 8;
+
 export class UnsupportedLanguageError extends StenographerError {
-  constructor(language: string, model: string, languages: readonly string[]) {
+  /** `advice` names models that know it: "installed here: a, b". */
+  constructor(language: string, model: string, languages: readonly string[], advice?: string) {
+    const knows =
+      languages.length > MOST_LANGUAGES
+        ? `knows ${languages.length} languages`
+        : `transcribes ${languages.join(', ')} only`;
     super(
       'unsupported_language',
-      `The model '${model}' transcribes ${languages.join(', ')} only, not '${printable(language)}'. ` +
-        'Leave language out for its own language, or use a model that knows this one (GET /v1/models lists what is here).',
+      `The model '${printable(model)}' ${knows}, not '${printable(language)}'. Leave language out for its own ` +
+        `${languages.length === 1 ? 'language' : 'choice'}, or use a model that knows this one: ${advice ?? 'GET /v1/models lists what is here'}.`,
       { param: 'language' },
     );
   }
 }
 
 export class CannotTranslateError extends StenographerError {
-  constructor(model: string) {
+  /** `advice` names models that can: "installed here: a, b". */
+  constructor(model: string, advice?: string) {
     super(
       'unsupported_value',
-      `The model '${printable(model)}' cannot translate. Use a model that can, or POST /v1/audio/transcriptions for the text in its own language.`,
+      `The model '${printable(model)}' cannot translate. Use a model that can${advice === undefined ? '' : ` (${advice})`}, ` +
+        'or POST /v1/audio/transcriptions for the text in its own language.',
       { param: 'model' },
     );
   }
@@ -193,6 +273,67 @@ export class QueueTimeoutError extends StenographerError {
   }
 }
 
+/** A model could not be loaded. `reason` is the engine's own; a later try may find the model repaired. */
+export class ModelLoadError extends StenographerError {
+  /** Why, without advice. */
+  readonly reason: string;
+
+  constructor(model: string, reason: string, retryAfterSecond = 5) {
+    super(
+      'model_load_failed',
+      `The model '${model}' could not be loaded: ${withoutEnd(reason)}. Other models are not affected. Try again later, or tell the operator: "steno models verify" shows damaged files.`,
+      { param: 'model', retryAfterSecond },
+    );
+    this.reason = reason;
+  }
+}
+
+/** A model was not loaded in the time that is allowed for it. */
+export class ModelLoadTimeoutError extends StenographerError {
+  readonly reason: string;
+
+  constructor(model: string, seconds: number, retryAfterSecond = 30) {
+    super(
+      'model_load_timeout',
+      `The model '${model}' was not loaded within ${seconds} seconds, the limit set by STENO_MODEL_LOAD_SECONDS. Try again later.`,
+      { param: 'model', retryAfterSecond },
+    );
+    this.reason = `not loaded within ${seconds} seconds`;
+  }
+}
+
+/** Other models that are at work hold the memory that this one needs. */
+export class ModelMemoryTimeoutError extends StenographerError {
+  constructor(model: string, seconds: number) {
+    super(
+      'model_memory_timeout',
+      `The model '${model}' waited ${seconds} seconds for memory that models at work hold (STENO_MODEL_MEMORY_BYTES, STENO_MAX_QUEUE_SECONDS). Try again later.`,
+      { param: 'model', retryAfterSecond: 10 },
+    );
+  }
+}
+
+/** A model that needs more memory than all models together may have. */
+export class ModelTooLargeError extends StenographerError {
+  constructor(model: string, neededBytes: number, budgetBytes: number) {
+    super(
+      'model_too_large',
+      `The model '${model}' needs about ${mebibytes(neededBytes)} MiB of memory, more than the ${mebibytes(budgetBytes)} MiB that models may use here (STENO_MODEL_MEMORY_BYTES). Use a smaller model, or raise the setting.`,
+      { param: 'model' },
+    );
+  }
+}
+
+/** A model that cannot be unloaded or removed now. */
+export class ModelInUseError extends StenographerError {
+  constructor(model: string) {
+    super('model_in_use', `The model '${model}' is at work on requests. Try again when they are done.`, {
+      param: 'model',
+      retryAfterSecond: 5,
+    });
+  }
+}
+
 export class ShuttingDownError extends StenographerError {
   constructor() {
     super('shutting_down', 'The server is shutting down. Try again shortly.', { retryAfterSecond: 5 });
@@ -205,6 +346,17 @@ export class EngineCrashedError extends StenographerError {
     super(
       'engine_crashed',
       `The speech engine stopped ${starts} times while working on this audio, so it was given up. Other requests are not affected.`,
+    );
+  }
+}
+
+/** There was not enough memory for this audio, alone as well as beside others. `cause` has the words of who said so. */
+export class OutOfMemoryError extends StenographerError {
+  constructor(cause?: unknown) {
+    super(
+      'out_of_memory',
+      'The server had too little memory to transcribe this audio. Other requests are not affected. Try again when it has less to do.',
+      { cause, retryAfterSecond: 10 },
     );
   }
 }
@@ -243,6 +395,48 @@ export class StoreError extends StenographerError {
   }
 }
 
+export type UpstreamErrorCode =
+  | 'upstream_unavailable'
+  | 'upstream_error'
+  | 'upstream_timeout'
+  | 'upstream_limit'
+  | 'upstream_misconfigured'
+  | 'file_too_large';
+
+/** A service elsewhere did not serve the request. The client hears its name here and what happened, not where it is. */
+export class UpstreamError extends StenographerError {
+  /** `upstream/model`, as configured. */
+  readonly target: string;
+  /** What follows the target in a sentence. */
+  readonly words: string;
+
+  constructor(
+    code: UpstreamErrorCode,
+    target: string,
+    words: string,
+    retryAfterSecond?: number,
+    cause?: unknown,
+  ) {
+    super(code, `The service ${target} ${words}.`, {
+      cause,
+      ...(retryAfterSecond === undefined ? {} : { retryAfterSecond }),
+    });
+    this.target = target;
+    this.words = words;
+  }
+
+  /** The same, with the time that the service itself wants to be left alone for. */
+  waiting(retryAfterSecond: number): UpstreamError {
+    return new UpstreamError(
+      this.code as UpstreamErrorCode,
+      this.target,
+      this.words,
+      retryAfterSecond,
+      this.cause,
+    );
+  }
+}
+
 /** The caller went away or gave up; the work was stopped. */
 export class AbortedError extends StenographerError {
   constructor(cause?: unknown) {
@@ -254,6 +448,14 @@ export class ConfigError extends StenographerError {
   constructor(message: string) {
     super('invalid_config', message);
   }
+}
+
+function mebibytes(bytes: number): number {
+  return Math.ceil(bytes / (1024 * 1024));
+}
+
+function withoutEnd(sentence: string): string {
+  return sentence.trim().replace(/\.+$/, '');
 }
 
 /** A client's own text, cut and stripped so that it can stand in a message. */

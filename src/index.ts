@@ -7,7 +7,8 @@ export { type Config, type ConfigSources, loadConfig } from './config.ts';
 // What can go wrong.
 export { type ErrorCode, StenographerError } from './errors.ts';
 export { startServer } from './http/server.ts';
-export { type CreateServicesOptions, createServices, type Readiness, type Services } from './services.ts';
+export type { Readiness } from './services/readiness.ts';
+export { type CreateServicesOptions, createServices, type Services } from './services.ts';
 export {
   collectTranscript,
   type TranscribeOptions,

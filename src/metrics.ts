@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Where the time of a request goes, in the order of its path. */
-export const STAGES = ['upload', 'decode', 'detect', 'queue', 'encode', 'text'] as const;
+export const STAGES = ['upload', 'decode', 'load', 'detect', 'queue', 'encode', 'text'] as const;
 export type Stage = (typeof STAGES)[number];
 
 /** What is read when somebody asks for the figures. */
@@ -11,14 +11,25 @@ export interface MetricSources {
   readonly tasksWaiting: () => number;
   readonly tasksRunning: () => number;
   readonly inferenceProcessIds: () => readonly number[];
+  /** 1 for those that are loaded, 0 for others. */
+  readonly modelsLoaded?: () => Readonly<Record<string, 0 | 1>>;
   readonly unwrittenUsage: () => number;
   readonly ready: () => boolean;
+  readonly upstreams?: () => readonly UpstreamFigures[];
+}
+
+/** One service elsewhere, now. */
+export interface UpstreamFigures {
+  readonly name: string;
+  readonly running: number;
+  readonly breaker: 'closed' | 'open' | 'half-open';
 }
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /** Seconds: from a health probe to an hour-long recording. */
 const REQUEST_BUCKETS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
+const LOAD_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 const STAGE_BUCKETS = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
 /**
@@ -73,7 +84,7 @@ export function createMetrics() {
     }),
     stageSeconds: new Histogram({
       name: 'steno_stage_duration_seconds',
-      help: 'Time of one transcription in a stage; detect, queue, encode and text are sums over its chunks.',
+      help: 'Time of one transcription in a stage (load: waiting for the model); detect, queue, encode and text are sums over its chunks.',
       labelNames: ['stage'],
       buckets: STAGE_BUCKETS,
       registers,
@@ -93,6 +104,50 @@ export function createMetrics() {
     processesLost: new Counter({
       name: 'steno_inference_restarts_total',
       help: 'Inference processes that ended unasked and were replaced.',
+      registers,
+    }),
+    upstreamRequests: new Counter({
+      name: 'steno_upstream_requests_total',
+      help: 'HTTP requests to upstreams, by upstream and outcome; retries count anew.',
+      labelNames: ['upstream', 'outcome'],
+      registers,
+    }),
+    upstreamSeconds: new Histogram({
+      name: 'steno_upstream_request_duration_seconds',
+      help: 'From sending a request to an upstream to its whole answer, or to the beginning of a streamed one.',
+      labelNames: ['upstream'],
+      buckets: REQUEST_BUCKETS,
+      registers,
+    }),
+    upstreamRetries: new Counter({
+      name: 'steno_upstream_retries_total',
+      help: 'Further attempts at the same upstream.',
+      labelNames: ['upstream'],
+      registers,
+    }),
+    fallbacks: new Counter({
+      name: 'steno_fallbacks_total',
+      help: 'Targets of routes that did not serve, by target and error code, so that the next one was tried.',
+      labelNames: ['target', 'code'],
+      registers,
+    }),
+    modelLoads: new Counter({
+      name: 'steno_model_loads_total',
+      help: 'Loads of models that have processes of their own, by model and outcome: loaded, failed, timeout, cancelled.',
+      labelNames: ['model', 'outcome'],
+      registers,
+    }),
+    modelLoadSeconds: new Histogram({
+      name: 'steno_model_load_duration_seconds',
+      help: 'Time of loads that came to a loaded model.',
+      labelNames: ['model'],
+      buckets: LOAD_BUCKETS,
+      registers,
+    }),
+    modelUnloads: new Counter({
+      name: 'steno_model_unloads_total',
+      help: 'Models unloaded, by model and reason: idle, memory (for another model), by-hand, broken, closing.',
+      labelNames: ['model', 'reason'],
       registers,
     }),
     failedKeys: new Counter({
@@ -124,11 +179,23 @@ function addGauges(registry: Registry, sources: MetricSources): void {
       },
     });
   };
+  if (sources.upstreams !== undefined) addUpstreamGauges(registers, sources.upstreams);
   gauge('steno_ready', '1 when /readyz answers 200.', () => (sources.ready() ? 1 : 0));
   gauge('steno_requests_inside', 'Transcriptions admitted and not answered.', sources.requestsInside);
   gauge('steno_tasks_waiting', 'Tasks that wait for an inference process.', sources.tasksWaiting);
   gauge('steno_tasks_running', 'Tasks that inference processes hold.', sources.tasksRunning);
   gauge('steno_usage_rows_unwritten', 'Usage that waits for the store.', sources.unwrittenUsage);
+  new Gauge({
+    name: 'steno_model_loaded',
+    help: '1 for models that are in memory, 0 for others that are installed.',
+    labelNames: ['model'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [model, loaded] of Object.entries(sources.modelsLoaded?.() ?? {}))
+        this.set({ model }, loaded);
+    },
+  });
   new Gauge({
     name: 'steno_process_rss_bytes',
     help: 'Resident memory, by process: server, inference-0 ...',
@@ -141,6 +208,30 @@ function addGauges(registry: Registry, sources: MetricSources): void {
         const bytes = residentBytes(pid);
         if (bytes !== undefined) this.set({ process: `inference-${index}` }, bytes);
       }
+    },
+  });
+}
+
+const BREAKER_STATES = ['closed', 'half-open', 'open'] as const;
+
+function addUpstreamGauges(registers: Registry[], upstreams: () => readonly UpstreamFigures[]): void {
+  new Gauge({
+    name: 'steno_upstream_requests_running',
+    help: 'Requests that upstreams have in work.',
+    labelNames: ['upstream'],
+    registers,
+    collect() {
+      for (const { name, running } of upstreams()) this.set({ upstream: name }, running);
+    },
+  });
+  new Gauge({
+    name: 'steno_upstream_breaker_state',
+    help: "State of an upstream's circuit breaker: 1 for the one it is in.",
+    labelNames: ['upstream', 'state'],
+    registers,
+    collect() {
+      for (const { name, breaker } of upstreams())
+        for (const state of BREAKER_STATES) this.set({ upstream: name, state }, state === breaker ? 1 : 0);
     },
   });
 }

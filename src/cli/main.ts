@@ -1,8 +1,10 @@
 #!/usr/bin/env node
+import './small-young-heap.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addKeysCommand } from './commands/keys.ts';
+import { addModelsCommand } from './commands/models.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addTranscribeCommand } from './commands/transcribe.ts';
 import { addUsageCommand } from './commands/usage.ts';
@@ -27,6 +29,7 @@ const finish = (code: ExitCode): void => {
 addServeCommand(program, readVersion());
 addTranscribeCommand(program, finish);
 addDoctorCommand(program, finish);
+addModelsCommand(program, finish);
 addKeysCommand(program, finish);
 addUsageCommand(program, finish);
 

@@ -21,6 +21,8 @@ import { addSlowReaderHook } from './hooks/slow-reader.ts';
 import { addUnreadBodyHook } from './hooks/unread-body.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
+import { addModelAdminRoutes } from './routes/model-admin.ts';
+import { addModelResidencyRoutes } from './routes/model-residency.ts';
 import { addModelRoutes } from './routes/models.ts';
 import { addNotFoundRoutes } from './routes/not-found.ts';
 import { addPageRoutes } from './routes/page.ts';
@@ -54,7 +56,9 @@ export async function buildApp(services: Services): Promise<FastifyInstance> {
   });
 
   addHealthRoutes(app, services);
-  addModelRoutes(app, services.models);
+  addModelRoutes(app, services.modelListing);
+  addModelAdminRoutes(app, services);
+  addModelResidencyRoutes(app, services);
   addTranscriptionRoutes(app, services);
   addTranslationRoutes(app, services);
   addUsageRoute(app, services);

@@ -2,37 +2,17 @@ import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AudioSource } from '../audio/audio.ts';
 import { AbortedError, InvalidRequestError } from '../errors.ts';
-import { renderTranscript } from '../formats/response-format.ts';
 import type { Arrival } from '../scheduler/admission.ts';
-import type { Services } from '../services.ts';
-import { collectTranscript, type TranscriptEvent } from '../transcribe/transcriber.ts';
 import type { ScratchFolder } from '../util/scratch-space.ts';
-import type { AudioPlan, PlanContext } from './audio-plan.ts';
+import { answerRouted } from './answer-routed.ts';
+import { type Answer, type AudioExchange, answerLocally } from './audio-answer.ts';
 import { type BodyFormat, bodyFormat } from './body-format.ts';
 import { sendContinue } from './expect-continue.ts';
 import { checkLimits } from './limits.ts';
-import { meterTranscription } from './metered-transcription.ts';
 import { observeUpload } from './observe-upload.ts';
-import { warningHeaders } from './request-warnings.ts';
-import { openTranscriptStream } from './transcript-stream.ts';
-import { type FormField, receiveUpload, tooLarge } from './upload.ts';
-
-/** One request with a recording in it, and what is done with it. */
-export interface AudioExchange {
-  readonly services: Services;
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-  /** Azure's name for the model, from the path. */
-  readonly deployment: string | undefined;
-  /** Checks the form. Throws for the first fault. */
-  readonly plan: (fields: readonly FormField[], context: PlanContext) => AudioPlan;
-}
-
-interface Answer {
-  readonly headers: Readonly<Record<string, string | string[]>>;
-  /** A stream reads the upload until it closes. */
-  readonly payload: Buffer | Readable;
-}
+import { modelOf } from './schemas/audio-fields.ts';
+import { groupFields } from './schemas/form-fields.ts';
+import { receiveUpload, tooLarge } from './upload.ts';
 
 /** Receives a recording with its form, has it transcribed, and answers. The upload is gone when the answer is. */
 export async function answerAudio(exchange: AudioExchange): Promise<FastifyReply> {
@@ -47,10 +27,19 @@ export async function answerAudio(exchange: AudioExchange): Promise<FastifyReply
   try {
     answer = await receiveAndTranscribe(exchange, { format, folder, arrival });
   } finally {
-    if (answer?.payload instanceof Readable) answer.payload.once('close', () => void remove(folder, request));
-    else await remove(folder, request);
+    const { payload, settled } = answer ?? {};
+    const release = async (): Promise<void> => {
+      await settled?.();
+      await remove(folder, request);
+    };
+    if (payload instanceof Readable) payload.once('close', () => void release());
+    else if (settled !== undefined) void release();
+    else await release();
   }
-  return reply.headers(answer.headers).send(answer.payload);
+  return reply
+    .code(answer.status ?? 200)
+    .headers(answer.headers)
+    .send(answer.payload);
 }
 
 /** What can be refused before a byte of the body is read. */
@@ -88,26 +77,21 @@ async function receiveAndTranscribe(
       maximumBytes: services.config.maxUploadBytes,
       idleSeconds: services.config.uploadIdleSeconds,
       minimumBytesPerSecond: services.config.uploadMinBytesPerSecond,
+      takesReferences: services.gateway.leadsElsewhere,
     }),
   );
   folder.settle();
   const { strictModel, defaultModel } = services.config;
-  const plan = exchange.plan(upload.fields, {
+  const context = {
     defaultModel: exchange.deployment ?? (strictModel ? undefined : defaultModel),
     models: services.models,
     transcriber: services.transcriber,
-  });
-  const file = checkFile(upload.file);
-  arrival.enter();
-  const events = meterTranscription({ services, request, plan }, (watchers) =>
-    services.transcriber.transcribe(file, {
-      ...plan.options,
-      ...watchers,
-      signal: request.gone,
-      key: request.caller?.id,
-    }),
-  );
-  return plan.stream ? answerAsStream(events, plan) : answerWhole(events, plan);
+  };
+  const route = services.gateway.route(modelOf(groupFields(upload.fields), context.defaultModel));
+  if (route !== undefined)
+    return answerRouted({ exchange, route, upload, file: checkFile(upload.file), arrival, context });
+  const plan = exchange.plan(upload.fields, context);
+  return answerLocally({ services, request, plan, file: checkFile(upload.file), arrival });
 }
 
 function checkFile(file: AudioSource | undefined): AudioSource {
@@ -120,33 +104,6 @@ function checkFile(file: AudioSource | undefined): AudioSource {
   if (file.sizeBytes === 0)
     throw new InvalidRequestError('file', 'The uploaded file is empty.', 'audio_too_short');
   return file;
-}
-
-async function answerWhole(events: AsyncIterable<TranscriptEvent>, plan: AudioPlan): Promise<Answer> {
-  const transcript = await collectTranscript(events);
-  const warnings = [...plan.warnings, ...transcript.warnings];
-  const { contentType, body } = renderTranscript({ ...transcript, warnings }, plan.format, plan.render);
-  // A buffer, because fastify adds a charset to JSON sent as text.
-  return {
-    headers: { 'content-type': contentType, ...warningHeaders(warnings) },
-    payload: Buffer.from(body),
-  };
-}
-
-async function answerAsStream(events: AsyncIterable<TranscriptEvent>, plan: AudioPlan): Promise<Answer> {
-  return {
-    headers: {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store',
-      // Proxies would otherwise hold events back.
-      'x-accel-buffering': 'no',
-      ...warningHeaders(plan.warnings),
-    },
-    payload: await openTranscriptStream(events, {
-      logprobs: plan.render.logprobs ?? false,
-      warnings: plan.warnings,
-    }),
-  };
 }
 
 /** Whatever comes of it, the answer does not change any more. */

@@ -9,6 +9,7 @@ interface ErrorRow {
 
 const badRequest: ErrorRow = { status: 400, type: 'invalid_request_error' };
 const unavailable: ErrorRow = { status: 503, type: 'server_error' };
+const badGateway: ErrorRow = { status: 502, type: 'server_error' };
 const unauthorized: ErrorRow = {
   status: 401,
   type: 'invalid_request_error',
@@ -49,12 +50,31 @@ const ERRORS: Readonly<Record<ErrorCode, ErrorRow>> = {
   rate_limit_exceeded: { status: 429, type: 'requests' },
   insufficient_quota: { status: 429, type: 'insufficient_quota', headers: neverAgain },
   store_unavailable: unavailable,
+  upstream_unavailable: unavailable,
+  // Without a time to come back the service itself has said that it is no use.
+  upstream_error: { ...badGateway, headers: neverAgain },
+  upstream_misconfigured: { ...badGateway, headers: neverAgain },
+  upstream_timeout: { status: 504, type: 'server_error', headers: neverAgain },
+  upstream_limit: { status: 429, type: 'requests', headers: neverAgain },
   queue_full: unavailable,
   queue_timeout: unavailable,
   shutting_down: unavailable,
   engine_unavailable: unavailable,
+  out_of_memory: unavailable,
+  model_load_failed: unavailable,
+  model_load_timeout: unavailable,
+  model_memory_timeout: unavailable,
+  model_too_large: badRequest,
+  model_in_use: { status: 409, type: 'invalid_request_error' },
   not_ready: unavailable,
   aborted: unavailable,
+  // Tried often enough already.
+  download_failed: { status: 502, type: 'server_error', headers: neverAgain },
+  download_refused: { status: 502, type: 'server_error', headers: neverAgain },
+  model_damaged: { status: 500, type: 'server_error', headers: neverAgain },
+  model_import_refused: badRequest,
+  offline: forbidden,
+  licence_not_accepted: forbidden,
   storage_full: { status: 507, type: 'server_error' },
   engine_crashed: { status: 500, type: 'server_error', headers: neverAgain },
   invalid_config: { status: 500, type: 'server_error' },

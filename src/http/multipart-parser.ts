@@ -4,10 +4,12 @@ import { type ParametrisedHeader, parseParametrisedHeader } from './header-param
 /** What one part says about itself. */
 export interface PartHeaders {
   readonly name: string;
-  /** Whether the writer marked the part as a file; the client's name for it is never used. */
+  /** Whether the writer marked the part as a file; the client's name for it never touches a path. */
   readonly hasFilename: boolean;
   /** Lower-case media type without parameters, when given. */
   readonly contentType: string | undefined;
+  /** Content-Disposition and Content-Type as they came, for a form that is sent on. */
+  readonly raw?: { readonly disposition: string; readonly contentType: string | undefined };
 }
 
 /** Receives the parts in order: `partBegin`, any number of `partData`, `partEnd`. Throwing ends the parsing. */
@@ -199,6 +201,10 @@ function readPartHeaders(block: string, lineEnd: string): PartHeaders {
     name,
     hasFilename: disposition.parameters.has('filename') || disposition.parameters.has('filename*'),
     contentType: headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase(),
+    raw: {
+      disposition: headers.get('content-disposition') ?? '',
+      contentType: headers.get('content-type'),
+    },
   };
 }
 

@@ -57,6 +57,10 @@ const ANSWER_HEADERS = {
     schema: { type: 'string' },
     description: 'What could not be honoured; one header a warning.',
   },
+  'x-steno-served-by': {
+    schema: { type: 'string' },
+    description: 'The model that answered, or upstream/model for one of another service.',
+  },
 };
 
 const AUDIO_ERRORS = {
@@ -66,9 +70,13 @@ const AUDIO_ERRORS = {
   '408': errorAnswerOf('The upload stopped or was too slow.'),
   '413': errorAnswerOf('The request body is larger than STENO_MAX_UPLOAD_BYTES.'),
   '415': errorAnswerOf('This server cannot read the format (no ffmpeg), or the body is compressed.'),
-  '429': errorAnswerOf('Too many requests a minute, or the quota of audio seconds is used up.'),
+  '429': errorAnswerOf(
+    'Too many requests a minute, or the quota of audio seconds is used up, or the service behind the model takes no more.',
+  ),
   '500': errorAnswerOf('The server or its speech engine failed.'),
+  '502': errorAnswerOf('The service behind the model failed, or refuses this server.'),
   '503': errorAnswerOf('Queue full, loading or shutting down; Retry-After says when to come back.'),
+  '504': errorAnswerOf('The service behind the model did not answer in time.'),
   '507': errorAnswerOf('No disk space left for the upload.'),
 };
 

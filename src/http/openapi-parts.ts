@@ -4,7 +4,14 @@ import { z } from 'zod';
 export type SchemaName =
   | 'Error'
   | 'Model'
+  | 'ModelDeleted'
   | 'ModelList'
+  | 'ModelPull'
+  | 'ModelPullEvent'
+  | 'ModelPullList'
+  | 'ModelPullRequest'
+  | 'ModelState'
+  | 'ModelVerification'
   | 'Transcription'
   | 'TranscriptEvent'
   | 'Translation'
@@ -27,3 +34,12 @@ export function jsonSchema(schema: z.ZodType) {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io: 'input' });
   return rest;
 }
+
+/** The path parameter of one model. */
+export const MODEL_PARAMETER = {
+  name: 'model',
+  in: 'path',
+  required: true,
+  description: 'Id or alias; slashes may stand raw or as %2F.',
+  schema: { type: 'string' },
+};

@@ -1,7 +1,22 @@
 import { transcriptionOperation, translationOperation } from './openapi-audio.ts';
-import { errorAnswerOf, jsonAnswer, jsonSchema } from './openapi-parts.ts';
+import {
+  deleteModelOperation,
+  listPullsOperation,
+  pullModelOperation,
+  verifyModelOperation,
+} from './openapi-models.ts';
+import { errorAnswerOf, jsonAnswer, jsonSchema, MODEL_PARAMETER } from './openapi-parts.ts';
 import { errorResponse } from './schemas/error.ts';
-import { modelListResponse, modelResponse } from './schemas/model.ts';
+import { modelListInclude, modelListResponse, modelResponse } from './schemas/model.ts';
+import {
+  modelDeletedResponse,
+  modelPullEvent,
+  modelPullListResponse,
+  modelPullRequest,
+  modelPullResponse,
+  modelVerificationResponse,
+} from './schemas/model-pull.ts';
+import { modelStateResponse } from './schemas/model-state.ts';
 import {
   transcriptEvent,
   transcriptionResponse,
@@ -24,7 +39,11 @@ export function openApiDocument(): object {
       '/v1/audio/transcriptions': { post: transcriptionOperation() },
       '/v1/audio/translations': { post: translationOperation() },
       '/v1/models': { get: listModelsOperation() },
-      '/v1/models/{model}': { get: getModelOperation() },
+      '/v1/models/{model}': { get: getModelOperation(), delete: deleteModelOperation() },
+      '/v1/models/pull': { post: pullModelOperation(), get: listPullsOperation() },
+      '/v1/models/{model}/verify': { post: verifyModelOperation() },
+      '/v1/models/{model}/load': { post: loadModelOperation() },
+      '/v1/models/{model}/unload': { post: unloadModelOperation() },
       '/v1/usage': { get: usageOperation() },
       '/metrics': { get: metricsOperation() },
       '/healthz': { get: probeOperation('health', 'The process is alive', {}) },
@@ -49,6 +68,13 @@ export function openApiDocument(): object {
         Translation: jsonSchema(translationResponse),
         Model: jsonSchema(modelResponse),
         ModelList: jsonSchema(modelListResponse),
+        ModelPullRequest: jsonSchema(modelPullRequest),
+        ModelPull: jsonSchema(modelPullResponse),
+        ModelPullList: jsonSchema(modelPullListResponse),
+        ModelPullEvent: jsonSchema(modelPullEvent),
+        ModelDeleted: jsonSchema(modelDeletedResponse),
+        ModelVerification: jsonSchema(modelVerificationResponse),
+        ModelState: jsonSchema(modelStateResponse),
         Usage: jsonSchema(usageResponse),
         Error: jsonSchema(errorResponse),
       },
@@ -60,8 +86,21 @@ function listModelsOperation() {
   return {
     summary: 'List models',
     operationId: 'list_models',
+    parameters: [
+      {
+        name: 'include',
+        in: 'query',
+        required: false,
+        description: '`downloadable` adds the models of the catalogue that are not installed.',
+        schema: { type: 'string', enum: modelListInclude.options },
+      },
+    ],
     responses: {
-      '200': jsonAnswer('Every name that can stand in `model`.', 'ModelList'),
+      '200': jsonAnswer(
+        'Every name that can stand in `model`, and where asked those that could.',
+        'ModelList',
+      ),
+      '400': errorAnswerOf('An unknown value of `include`.'),
       '401': errorAnswerOf('No key, or a wrong one.'),
     },
   };
@@ -81,9 +120,42 @@ function getModelOperation() {
       },
     ],
     responses: {
-      '200': jsonAnswer('The model.', 'Model'),
+      '200': jsonAnswer('The model, installed or not.', 'Model'),
       '401': errorAnswerOf('No key, or a wrong one.'),
       '404': errorAnswerOf('No such model.'),
+    },
+  };
+}
+
+function loadModelOperation() {
+  return {
+    summary: 'Load a model into memory',
+    description: 'For admins. Answers when it is loaded; it stays as after a request.',
+    operationId: 'load_model',
+    parameters: [MODEL_PARAMETER],
+    responses: {
+      '200': jsonAnswer('The model is loaded.', 'ModelState'),
+      '400': errorAnswerOf('It needs more memory than models may have.'),
+      '401': errorAnswerOf('No key, or a wrong one.'),
+      '403': errorAnswerOf('No admin key.'),
+      '404': errorAnswerOf('No such model here.'),
+      '503': errorAnswerOf('It could not be loaded now; `Retry-After` says when to try again.'),
+    },
+  };
+}
+
+function unloadModelOperation() {
+  return {
+    summary: "Give a model's memory back",
+    description: 'For admins. Answers when its processes have ended; the next request loads it again.',
+    operationId: 'unload_model',
+    parameters: [MODEL_PARAMETER],
+    responses: {
+      '200': jsonAnswer('The model is not in memory.', 'ModelState'),
+      '401': errorAnswerOf('No key, or a wrong one.'),
+      '403': errorAnswerOf('No admin key.'),
+      '404': errorAnswerOf('No such model here.'),
+      '409': errorAnswerOf('Requests use it.'),
     },
   };
 }

@@ -1,12 +1,16 @@
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { InvalidRequestError } from '../errors.ts';
 import { malformed, type PartHandler, type PartHeaders } from './multipart-parser.ts';
-import type { FormField, Upload } from './upload.ts';
+import type { FileHeaders, FormField, Upload } from './upload.ts';
 
 /** Room for a vocabulary of 1,000 terms, each a part of its own. */
 const MAXIMUM_FIELDS = 1100;
 const MAXIMUM_FIELD_BYTES = 64 * 1024;
 const MAXIMUM_TEXT_BYTES = 512 * 1024;
+/** Voices to compare with, as data URLs: at most four clips of 2 to 10 s. Other services can use them. */
+const REFERENCE_FIELD = /^known_speaker_references(?:\[\d*\])?$/;
+const MAXIMUM_REFERENCE_BYTES = 1024 * 1024;
+const MAXIMUM_REFERENCES = 4;
 const FILE_BLOCK_BYTES = 64 * 1024;
 
 interface CollectorEvents {
@@ -14,53 +18,76 @@ interface CollectorEvents {
   readonly onError: (error: unknown) => void;
 }
 
+export interface CollectorOptions {
+  /** Whether clips of voices may come as text. */
+  readonly takesReferences?: boolean | undefined;
+}
+
 /** Sorts parts into text fields and the one file. Bytes are copied into blocks: pieces may be one byte long. */
 export class UploadCollector implements PartHandler {
   readonly #path: string;
   readonly #events: CollectorEvents;
+  readonly #takesReferences: boolean;
   readonly #fields: FormField[] = [];
   #target: 'field' | 'file' | 'ignored' = 'ignored';
-  readonly #field = Buffer.allocUnsafe(MAXIMUM_FIELD_BYTES);
+  #field = Buffer.allocUnsafe(MAXIMUM_FIELD_BYTES);
+  #fieldLimit = MAXIMUM_FIELD_BYTES;
   #fieldName = '';
   #fieldBytes = 0;
   #textBytes = 0;
   #sink: WriteStream | undefined;
   #fileBytes = 0;
+  #fileHeaders: FileHeaders | undefined;
   #block = Buffer.allocUnsafe(FILE_BLOCK_BYTES);
   #blockBytes = 0;
   /** True while the disk is behind; `onDrain` tells when it has caught up. */
   full = false;
 
-  constructor(path: string, events: CollectorEvents) {
+  constructor(path: string, events: CollectorEvents, { takesReferences = false }: CollectorOptions = {}) {
     this.#path = path;
     this.#events = events;
+    this.#takesReferences = takesReferences;
   }
 
   partBegin(headers: PartHeaders): void {
     this.#target = partTarget(headers);
-    if (this.#target === 'file') this.#openSink();
+    if (this.#target === 'file') {
+      this.#openSink();
+      this.#fileHeaders = fileHeaders(headers);
+    }
     if (this.#target === 'ignored') this.#fields.push({ name: headers.name, value: '', isFile: true });
     if (this.#target !== 'field') return;
     if (this.#fields.length >= MAXIMUM_FIELDS)
       throw malformed(`it has more than ${MAXIMUM_FIELDS} text fields`);
     this.#fieldName = headers.name;
     this.#fieldBytes = 0;
+    const isReference = this.#takesReferences && REFERENCE_FIELD.test(headers.name);
+    this.#fieldLimit = isReference ? MAXIMUM_REFERENCE_BYTES : MAXIMUM_FIELD_BYTES;
   }
 
   partData(bytes: Buffer): void {
     if (this.#target === 'file') this.#writeFile(bytes);
     if (this.#target !== 'field') return;
-    if (this.#fieldBytes + bytes.length > MAXIMUM_FIELD_BYTES)
-      throw malformed(`a text field is longer than ${MAXIMUM_FIELD_BYTES} bytes`);
+    if (this.#fieldBytes + bytes.length > this.#fieldLimit)
+      throw malformed(`a text field is longer than ${this.#fieldLimit} bytes`);
+    const most =
+      MAXIMUM_TEXT_BYTES + (this.#takesReferences ? MAXIMUM_REFERENCES * MAXIMUM_REFERENCE_BYTES : 0);
     this.#textBytes += bytes.length;
-    if (this.#textBytes > MAXIMUM_TEXT_BYTES)
-      throw malformed(`its text fields are longer than ${MAXIMUM_TEXT_BYTES} bytes together`);
+    if (this.#textBytes > most) throw malformed(`its text fields are longer than ${most} bytes together`);
+    this.#makeRoom(this.#fieldBytes + bytes.length);
     this.#fieldBytes += bytes.copy(this.#field, this.#fieldBytes);
   }
 
   partEnd(): void {
     if (this.#target !== 'field') return;
     this.#fields.push({ name: this.#fieldName, value: this.#field.toString('utf8', 0, this.#fieldBytes) });
+  }
+
+  #makeRoom(bytes: number): void {
+    if (bytes <= this.#field.length) return;
+    const larger = Buffer.allocUnsafe(Math.min(this.#fieldLimit, Math.max(bytes, 2 * this.#field.length)));
+    this.#field.copy(larger, 0, 0, this.#fieldBytes);
+    this.#field = larger;
   }
 
   /** Waits until the file is on disk. */
@@ -71,7 +98,11 @@ export class UploadCollector implements PartHandler {
     await new Promise<void>((resolve, reject) => {
       sink.once('error', reject).once('close', resolve).end();
     });
-    return { fields: this.#fields, file: { path: this.#path, sizeBytes: this.#fileBytes } };
+    return {
+      fields: this.#fields,
+      file: { path: this.#path, sizeBytes: this.#fileBytes },
+      fileHeaders: this.#fileHeaders,
+    };
   }
 
   /** Waits until nothing writes any more. */
@@ -113,6 +144,11 @@ export class UploadCollector implements PartHandler {
     this.#block = Buffer.allocUnsafe(FILE_BLOCK_BYTES);
     this.#blockBytes = 0;
   }
+}
+
+function fileHeaders({ raw, hasFilename }: PartHeaders): FileHeaders | undefined {
+  if (raw === undefined) return undefined;
+  return { disposition: hasFilename ? raw.disposition : undefined, contentType: raw.contentType };
 }
 
 /** Files beside the recording are read and forgotten; the form's checks hear of them. Text may carry any type. */

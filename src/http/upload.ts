@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { AudioSource } from '../audio/audio.ts';
 import { AbortedError, StenographerError } from '../errors.ts';
 import { type BodyFormat, createFormParser } from './body-format.ts';
+import { gatherChunks } from './gather-chunks.ts';
 import { UploadCollector } from './upload-collector.ts';
 import { watchPace } from './upload-pace.ts';
 
@@ -19,6 +20,15 @@ export interface Upload {
   readonly fields: readonly FormField[];
   /** The part named `file`, whole, on disk. */
   readonly file: AudioSource | undefined;
+  /** What the client says of that part; undefined when it came in a JSON body. */
+  readonly fileHeaders?: FileHeaders | undefined;
+}
+
+/** Headers of the part named `file`, as they came. */
+export interface FileHeaders {
+  /** Undefined when it names no file. */
+  readonly disposition: string | undefined;
+  readonly contentType: string | undefined;
 }
 
 export interface UploadOptions {
@@ -31,6 +41,8 @@ export interface UploadOptions {
   readonly idleSeconds: number;
   /** An upload that is slower over a minute is refused. */
   readonly minimumBytesPerSecond: number;
+  /** Whether clips of voices may come as text fields, for services that can use them. Default no: such a field is too long. */
+  readonly takesReferences?: boolean;
   /** Called now and then while bytes come; rejects when the disk is too full to go on. */
   readonly checkSpace?: () => Promise<void>;
 }
@@ -44,11 +56,13 @@ const SPACE_CHECK_BYTES = 16 * 1024 * 1024;
  */
 export function receiveUpload(body: IncomingMessage, options: UploadOptions): Promise<Upload> {
   return new Promise((resolve, reject) => {
-    const collector = new UploadCollector(join(options.folder, 'upload'), {
-      onDrain,
-      onError: fail,
-    });
+    const collector = new UploadCollector(
+      join(options.folder, 'upload'),
+      { onDrain, onError: fail },
+      options,
+    );
     const parser = createFormParser(options.format, collector);
+    const gatherer = gatherChunks(parse, fail);
     const watch = watchPace(options, fail);
     let receivedBytes = 0;
     let nextCheckBytes = SPACE_CHECK_BYTES;
@@ -67,13 +81,17 @@ export function receiveUpload(body: IncomingMessage, options: UploadOptions): Pr
           nextCheckBytes = receivedBytes + SPACE_CHECK_BYTES;
           options.checkSpace?.().catch(fail);
         }
-        parser.write(chunk);
-        if (!collector.full) return;
-        watch.hold();
-        body.pause();
+        gatherer.write(chunk);
       } catch (error) {
         fail(error);
       }
+    }
+
+    function parse(bytes: Buffer): void {
+      parser.write(bytes);
+      if (!collector.full) return;
+      watch.hold();
+      body.pause();
     }
 
     function onDrain(): void {
@@ -85,6 +103,7 @@ export function receiveUpload(body: IncomingMessage, options: UploadOptions): Pr
       ended = true;
       watch.stop();
       try {
+        gatherer.flush();
         parser.finish();
         collector.finish().then((upload) => {
           release();
@@ -110,6 +129,7 @@ export function receiveUpload(body: IncomingMessage, options: UploadOptions): Pr
 
     function release(): void {
       watch.stop();
+      gatherer.stop();
       body.off('data', onData).off('end', onEnd).off('close', onGone).off('error', onGone);
       // Whoever drains the rest later must not be hit by the socket's end as an uncaught error.
       body.on('error', () => {});

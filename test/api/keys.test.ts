@@ -38,7 +38,10 @@ afterAll(() => server.close());
 describe('R20 the auth matrix', () => {
   const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'];
   const PUBLIC = /^\/(?:health|healthz|readyz|openapi\.json|docs(?:\/.*)?)?$/;
-  const ADMIN = /^\/metrics$/;
+  const ADMIN = /^(?:\/metrics|(?:\/v1)?\/models\/pull)$/;
+  /** Whoever may list and use models may not change which there are. */
+  const isAdmin = (method: string, path: string): boolean =>
+    ADMIN.test(path) || (['POST', 'DELETE'].includes(method) && /^(?:\/v1)?\/models\/x/.test(path));
 
   async function allPaths(): Promise<string[]> {
     const app = await buildApp(server.services);
@@ -86,7 +89,7 @@ describe('R20 the auth matrix', () => {
           refused: [401, 401, 401, 401, 401, 401],
         });
         for (const answer of [user, otherUser, configured])
-          if (ADMIN.test(path)) expect({ path, answer }).toEqual({ path, answer: 403 });
+          if (isAdmin(method, path)) expect({ path, answer }).toEqual({ path, answer: 403 });
           else expect([401, 403], `${method} ${path}`).not.toContain(answer);
         expect([401, 403], `${method} ${path}`).not.toContain(admin);
       }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
-import catalog from '../../src/models/catalog.json' with { type: 'json' };
+import { BUNDLED_MODELS, CATALOG } from '../../src/models/catalog.ts';
 import { buildCli, ROOT } from '../support/run-cli.ts';
 
 let files: Map<string, number>;
@@ -28,10 +28,10 @@ describe('the published package', () => {
       'README.md',
     ])
       expect(files.has(name), name).toBe(true);
-    for (const model of catalog.models)
+    for (const model of BUNDLED_MODELS)
       for (const file of model.files)
         expect(files.get(`models/bundled/${model.id}/${file.name}`)).toBe(file.sizeBytes);
-    for (const file of catalog.vad.files)
+    for (const file of CATALOG.vad.files)
       expect(files.get(`models/bundled/${file.name}`)).toBe(file.sizeBytes);
     for (const name of [
       'models/bundled/moonshine-tiny/LICENSE.txt',

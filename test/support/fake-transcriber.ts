@@ -51,7 +51,15 @@ export function createFakeTranscriber(): FakeTranscriber {
 
   const fake: FakeTranscriber = {
     calls,
-    can: { words: true, logprobs: true, keywords: true, translate: true },
+    can: {
+      words: true,
+      logprobs: true,
+      keywords: true,
+      translate: true,
+      detectsLanguage: true,
+      prompt: true,
+      temperature: true,
+    },
     abilities: () => fake.can,
     answer: undefined,
     failure: undefined,

@@ -2,16 +2,27 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
+import { NO_FFMPEG } from '../../src/audio/probe-ffmpeg.ts';
 import { type Config, configSchema } from '../../src/config.ts';
+import { capabilitiesOf } from '../../src/engines/capabilities.ts';
 import { startServer } from '../../src/http/server.ts';
 import { createMetrics } from '../../src/metrics.ts';
-import { CATALOG, createModelRegistry, type ModelEntry } from '../../src/models/catalog.ts';
+import { BUNDLED_MODELS, CATALOG, type ModelEntry } from '../../src/models/catalog.ts';
+import { createModelLibrary, type ModelLibraryOptions } from '../../src/models/library.ts';
+import { createModelListing } from '../../src/models/listing.ts';
+import { createModelRegistry } from '../../src/models/registry.ts';
 import { createAdmission } from '../../src/scheduler/admission.ts';
-import { limitsForAll, type Services } from '../../src/services.ts';
+import { createModelPools } from '../../src/scheduler/model-pools.ts';
+import { Scheduler } from '../../src/scheduler/scheduler.ts';
+import { limitsForAll } from '../../src/services/open-accounts.ts';
+import { openGateway } from '../../src/services/open-gateway.ts';
+import type { Services } from '../../src/services.ts';
 import { type Accounts, createAccounts } from '../../src/store/accounts.ts';
 import { createMemoryStore } from '../../src/store/memory-store.ts';
 import { openDataStore } from '../../src/store/sqlite/open-store.ts';
+import { createAudioMeter } from '../../src/upstream/audio-meter.ts';
 import { openScratchSpace } from '../../src/util/scratch-space.ts';
 import { createFakeTranscriber, type FakeTranscriber } from './fake-transcriber.ts';
 
@@ -25,6 +36,10 @@ export interface TestServerOptions {
   readonly windowSeconds?: number;
   /** Receives log lines; without it nothing is logged. */
   readonly log?: (line: string) => void;
+  /** Where the keys of upstreams are. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Another catalogue to pull from, and a hub, for the server with the fake transcriber. */
+  readonly library?: Partial<ModelLibraryOptions>;
 }
 
 export interface TestServer {
@@ -54,7 +69,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const fake = options.transcriber === 'real' ? undefined : createFakeTranscriber();
   const services =
     fake === undefined
-      ? await realServices(config, logger)
+      ? await realServices(config, logger, options.environment ?? {})
       : await fakeServices(config, logger, fake, options);
   const server = await startServer(services);
   return {
@@ -75,9 +90,13 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   };
 }
 
-async function realServices(config: Config, logger: Services['logger']): Promise<Services> {
+async function realServices(
+  config: Config,
+  logger: Services['logger'],
+  environment: Readonly<Record<string, string>>,
+): Promise<Services> {
   const { createServices } = await import('../../src/services.ts');
-  return createServices(config, { logger });
+  return createServices(config, { logger, environment });
 }
 
 /** A second model whose id has a slash, as hub models do. */
@@ -102,15 +121,63 @@ async function fakeServices(
     inferenceProcessIds: () => [],
     unwrittenUsage: () => accounts.usage.unwritten,
     ready: () => !draining,
+    upstreams: () => gateway.upstreams,
   });
-  const admission = createAdmission({ limit: config.maxQueue });
   const scratch = await openScratchSpace(config.dataDir);
+  const library = createModelLibrary({
+    models: CATALOG.models,
+    bundledDir: fileURLToPath(new URL('../../models/bundled', import.meta.url)),
+    modelsDir: join(config.dataDir, 'models'),
+    ...options.library,
+  });
+  const models = createModelRegistry({
+    models: () => [...library.models(), SLASHED_MODEL],
+    aliases: config.aliases,
+    isServedElsewhere: (name) => Object.hasOwn(config.routes, name),
+    isInstalled: (id) =>
+      id === SLASHED_MODEL.id || BUNDLED_MODELS.some((model) => model.id === id) || library.isInstalled(id),
+  });
+  const gateway = openGateway(config, {
+    models,
+    store: () => accounts.store,
+    environment: options.environment ?? {},
+  });
+  const admission = createAdmission({ limit: config.maxQueue, arriveWhenFull: gateway.leadsElsewhere });
   let draining = false;
+  // Neither has work to do here: the fake transcriber needs no model.
+  const base = new Scheduler({
+    setup: { cacheDirectory: '', models: [] },
+    processes: 0,
+    timeoutMs: 1000,
+  });
+  const pools = createModelPools({
+    base,
+    baseModels: models.list().map(({ model }) => model.id),
+    directoryOf: () => undefined,
+    cacheDirectory: '',
+    processes: 1,
+    timeoutMs: 1000,
+    loadSeconds: 1,
+    budgetBytes: 0,
+    keepAliveSecondsOf: () => 0,
+  });
   return {
     config,
     logger,
-    models: createModelRegistry([...CATALOG.models, SLASHED_MODEL], config.aliases),
+    models,
+    library,
+    pools,
+    modelListing: createModelListing({
+      registry: models,
+      capabilitiesOf,
+      loadState: () => ({ state: 'loaded' }),
+      isDownloading: (id) => library.presenceOf(id) === 'downloading',
+      installedBytes: (id) => library.get(id)?.sizeBytes,
+      routes: gateway.list,
+    }),
     transcriber,
+    gateway,
+    audioMeter: createAudioMeter({ scratch, ffmpeg: NO_FFMPEG, concurrency: 2 }),
     keys: accounts.keys,
     accounts,
     metrics,
@@ -126,6 +193,7 @@ async function fakeServices(
       admission.close();
     },
     async close() {
+      await Promise.all([gateway.close(), library.close(), pools.close()]);
       await scratch.close();
       accounts.close();
     },

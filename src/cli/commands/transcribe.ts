@@ -21,6 +21,7 @@ import {
 } from '../exit-codes.ts';
 import { createProgress, describeError } from '../output.ts';
 import { type PlannedFile, planOutputs, STDIN } from '../output-plan.ts';
+import { stopOnSignals } from '../stop-on-signals.ts';
 
 interface TranscribeFlags {
   readonly format: ResponseFormat;
@@ -77,9 +78,9 @@ async function transcribeFiles(inputs: readonly string[], flags: TranscribeFlags
   const outputIsFolder = flags.output !== undefined && (await isFolder(flags.output));
   const plan = planOutputs(inputs, { format: flags.format, output: flags.output, outputIsFolder });
   const stop = stopOnSignals();
-  // One recording at a time: nobody to let pass.
+  // One recording at a time: nobody to let pass, and one model.
   const services = await createServices(
-    { ...config, engineExpress: false },
+    { ...config, engineExpress: false, preload: [] },
     {
       logger: createLogger(config.logLevel, process.stderr),
       store: 'memory',
@@ -190,19 +191,4 @@ async function writeResult(path: string | undefined, body: string): Promise<void
 
 async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
-}
-
-/** The first signal stops the work and cleans up; a second one ends the process as if nobody listened. */
-function stopOnSignals(): { readonly signal: AbortSignal; code(): ExitCode | undefined } {
-  const controller = new AbortController();
-  let code: ExitCode | undefined;
-  const listen = (name: NodeJS.Signals, exitCode: ExitCode): void => {
-    process.once(name, () => {
-      code = exitCode;
-      controller.abort();
-    });
-  };
-  listen('SIGINT', EXIT_CODES.interrupted);
-  listen('SIGTERM', EXIT_CODES.terminated);
-  return { signal: controller.signal, code: () => code };
 }

@@ -26,6 +26,7 @@ export function addAccessLogHook(app: FastifyInstance, metrics: Metrics): void {
         tookMs: Math.round(tookMs),
         caller: request.caller?.id,
         timings: request.timings.forLog(),
+        servedBy: reply.getHeader('x-steno-served-by'),
         clientRequestId: clientRequestId(request),
         clientLeft: !reply.raw.writableFinished || undefined,
       };

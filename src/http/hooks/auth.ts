@@ -6,6 +6,8 @@ import { keyForm } from '../../store/api-key.ts';
 import type { Caller } from '../../store/key-ring.ts';
 import type { WindowState } from '../../store/rate-window.ts';
 import { METRICS_PATH } from '../routes/metrics.ts';
+import { MODEL_PULL_PATHS } from '../routes/model-admin.ts';
+import { MODEL_PATHS } from '../routes/models.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -17,8 +19,16 @@ declare module 'fastify' {
 /** Routes that answer without a key; with the documentation on also those below `/docs`. Everything else is refused. */
 const PUBLIC_ROUTES: ReadonlySet<string> = new Set(['/', '/health', '/healthz', '/readyz']);
 
-/** Routes for admin keys only, whatever the method. */
-const ADMIN_ROUTES: ReadonlySet<string> = new Set([METRICS_PATH]);
+/** Routes for admin keys only: whatever the method, or with the one in front. */
+const ADMIN_ROUTES: ReadonlySet<string> = new Set([
+  METRICS_PATH,
+  ...MODEL_PULL_PATHS,
+  ...MODEL_PATHS.flatMap((url) => [`POST ${url}`, `DELETE ${url}`]),
+]);
+
+function isAdminRoute(route: string | undefined, method: string): boolean {
+  return route !== undefined && (ADMIN_ROUTES.has(route) || ADMIN_ROUTES.has(`${method} ${route}`));
+}
 
 /** The settings that open routes. */
 export type AccessSettings = Pick<Services['config'], 'docs' | 'metrics' | 'maxFailedKeysPerMinute'>;
@@ -42,7 +52,7 @@ export function addAuthHook(app: FastifyInstance, services: Services): void {
     await checkGuessing(key, request.ip, services);
     request.caller = keys.authenticate(key) ?? null;
     if (request.caller === null) throw await refusedKey(key, request.ip, services);
-    if (route !== undefined && ADMIN_ROUTES.has(route) && request.caller.scope !== 'admin')
+    if (isAdminRoute(route, request.method) && request.caller.scope !== 'admin')
       throw new AdminRequiredError();
   });
 }

@@ -10,7 +10,7 @@ export interface BrowserGuardOptions {
   readonly host: string;
 }
 
-const ALLOWED_METHODS = 'GET, HEAD, POST, OPTIONS';
+const ALLOWED_METHODS = 'GET, HEAD, POST, DELETE, OPTIONS';
 const DEFAULT_ALLOWED_HEADERS =
   'authorization, content-type, api-key, openai-organization, openai-project, openai-beta, x-request-id, x-client-request-id, ' +
   'x-stainless-arch, x-stainless-async, x-stainless-helper-method, x-stainless-lang, x-stainless-os, x-stainless-package-version, ' +

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { StenographerError } from '../../errors.ts';
-import type { Readiness, Services } from '../../services.ts';
+import type { Readiness } from '../../services/readiness.ts';
+import type { Services } from '../../services.ts';
 import { errorAnswer } from '../error-response.ts';
 
 export const HEALTH_PATHS = ['/', '/health', '/healthz', '/readyz'] as const;

@@ -15,6 +15,13 @@ export function addTranscriptionRoutes(app: FastifyInstance, services: Services)
   for (const url of TRANSCRIPTION_PATHS)
     app.post<{ Params: { deployment?: string } }>(url, (request, reply) => {
       const { deployment } = request.params;
-      return answerAudio({ services, request, reply, deployment, plan: planTranscription });
+      return answerAudio({
+        services,
+        request,
+        reply,
+        deployment,
+        endpoint: 'transcriptions',
+        plan: planTranscription,
+      });
     });
 }

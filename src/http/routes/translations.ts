@@ -16,6 +16,13 @@ export function addTranslationRoutes(app: FastifyInstance, services: Services): 
   for (const url of TRANSLATION_PATHS)
     app.post<{ Params: { deployment?: string } }>(url, (request, reply) => {
       const { deployment } = request.params;
-      return answerAudio({ services, request, reply, deployment, plan: planTranslation });
+      return answerAudio({
+        services,
+        request,
+        reply,
+        deployment,
+        endpoint: 'translations',
+        plan: planTranslation,
+      });
     });
 }
