@@ -9,12 +9,22 @@ export interface Guards {
   readonly limits?: readonly string[];
   /** setpriv: no new privileges, and death together with the server. */
   readonly privileges?: readonly string[];
+  /**
+   * unshare once more, which changes the user without asking any directory for its name: ids from `first` on, each decoder its own.
+   * Only for a server that is root.
+   */
+  readonly users?: { readonly program: string; readonly first: number };
 }
+
+/** Where a decoder with a user of its own finds the recording: it may not enter the folder, so it gets the open file. */
+export const INPUT_DESCRIPTOR = 3;
 
 export interface FfmpegInput {
   readonly path: string;
   /** The one demuxer that may run. */
   readonly demuxer: string;
+  /** The user it runs as; it then reads INPUT_DESCRIPTOR instead of the path. */
+  readonly userId?: number;
   /** A large file: its decoder steps back for shorter work when the machine is short of cores. */
   readonly background?: boolean;
   /** Sound without any header of its own: how it is stored and where it lies. */
@@ -63,14 +73,14 @@ export function ffmpegCommand(
 ): readonly string[] {
   const { guards } = ffmpeg;
   return [
-    ...(guards.network ?? []),
+    ...networkAndUser(guards, input.userId),
     ...(guards.limits === undefined ? [] : [...guards.limits, ...limits(maximumSeconds)]),
     ...(guards.privileges ?? []),
     ffmpeg.path,
     ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'level+info', '-threads', '1'],
     ...['-protocol_whitelist', 'file', '-format_whitelist', input.demuxer, '-codec_whitelist', DECODERS],
     ...rawInput(input.raw),
-    ...['-f', input.demuxer, '-i', `file:${resolve(input.path)}`],
+    ...['-f', input.demuxer, '-i', `file:${inputPath(input)}`],
     ...['-map', '0:a:0', '-vn', '-sn', '-dn', '-map_metadata', '-1', '-map_chapters', '-1'],
     ...[
       '-t',
@@ -83,6 +93,16 @@ export function ffmpegCommand(
     ],
     ...['-flush_packets', '0', '-f', 's16le', 'pipe:1'],
   ];
+}
+
+/** First of all: whoever has given up being root may not leave the network any more. */
+function networkAndUser({ network, users }: Guards, id: number | undefined): readonly string[] {
+  if (id === undefined || users === undefined) return network ?? [];
+  return [...(network ?? [users.program]), `--setgid=${id}`, `--setuid=${id}`];
+}
+
+function inputPath({ path, userId }: FfmpegInput): string {
+  return userId === undefined ? resolve(path) : `/proc/self/fd/${INPUT_DESCRIPTOR}`;
 }
 
 function limits(maximumSeconds: number): readonly string[] {

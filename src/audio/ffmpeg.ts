@@ -2,11 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fstatSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setPriority } from 'node:os';
-import { FfmpegRequiredError, StenographerError } from '../errors.ts';
+import { FfmpegRequiredError, OutOfMemoryError, StenographerError } from '../errors.ts';
+import { endFirstWithoutMemory, outOfMemoryKills } from '../util/out-of-memory.ts';
 import { SAMPLE_RATE, samplesToSeconds } from './audio.ts';
 import type { DecodeProgress } from './decode-progress.ts';
 import { type FfmpegInput, ffmpegCommand, type Guards } from './ffmpeg-command.ts';
 import { CANNOT_START_CODES, explainFailure, FfmpegReport } from './ffmpeg-report.ts';
+import { takeFfmpegUser } from './ffmpeg-users.ts';
 import { isWithinLimits, requireWithinLimits } from './sound-limits.ts';
 
 /** The ffmpeg of this machine, as `probeFfmpeg` found it. */
@@ -52,10 +54,16 @@ export async function decodeWithFfmpeg(
 ): Promise<{ readonly truncated: boolean }> {
   options.signal.throwIfAborted();
   await using output = await open(options.outputPath, 'wx', 0o600);
+  const { users } = ffmpeg.guards;
+  using user = users === undefined ? undefined : takeFfmpegUser(users.first);
+  await using recording = user === undefined ? undefined : await openFor(input.path, user.id);
   const report = new FfmpegReport();
   // One second more than allowed, so that too long can be told from just long enough.
-  const command = ffmpegCommand(ffmpeg, input, options.maximumSeconds + 1);
-  const child = start(command, output, input.demuxer);
+  const owned = user === undefined || recording === undefined ? input : { ...input, userId: user.id };
+  const command = ffmpegCommand(ffmpeg, owned, options.maximumSeconds + 1);
+  const killsBefore = outOfMemoryKills();
+  const child = start(command, [output, recording], input.demuxer);
+  endFirstWithoutMemory(child.pid);
   if (input.background === true) stepBack(child);
   child.stderr?.setEncoding('utf8').on('data', (text: string) => report.push(text));
   const watch = watchOutput(child, output, report, options);
@@ -65,6 +73,8 @@ export async function decodeWithFfmpeg(
   if (end.error !== undefined || CANNOT_START_CODES.includes(end.exitCode))
     throw startError(end.error, input.demuxer);
   watch.look();
+  if (end.signal === 'SIGKILL' && watch.stopped === undefined && outOfMemoryKills() > killsBefore)
+    throw new OutOfMemoryError('the kernel ended ffmpeg');
   if (report.facts.sound !== undefined) requireWithinLimits(report.facts.sound);
   const failure = explainFailure(
     { ...end, samples: watch.samples, stopped: watch.stopped },
@@ -75,10 +85,30 @@ export async function decodeWithFfmpeg(
   return { truncated: report.facts.damaged || end.exitCode !== 0 };
 }
 
-function start(command: readonly string[], output: FileHandle, format: string): ChildProcess {
+/**
+ * Opens a recording and gives it to the user: opening it once more through its descriptor asks for the rights on the file, not on the
+ * folders above. Undefined where the file system knows no owners; all other guards stay.
+ */
+async function openFor(path: string, userId: number): Promise<FileHandle | undefined> {
+  const file = await open(path, 'r');
+  try {
+    await file.chown(userId, userId);
+    return file;
+  } catch {
+    await file.close();
+    return undefined;
+  }
+}
+
+function start(
+  command: readonly string[],
+  [output, recording]: readonly [FileHandle, FileHandle | undefined],
+  format: string,
+): ChildProcess {
   const [program = '', ...rest] = command;
   try {
-    return spawn(program, rest, { cwd: '/', env: {}, detached: true, stdio: ['ignore', output.fd, 'pipe'] });
+    const stdio = ['ignore', output.fd, 'pipe', ...(recording === undefined ? [] : [recording.fd])] as const;
+    return spawn(program, rest, { cwd: '/', env: {}, detached: true, stdio: [...stdio] });
   } catch (error) {
     // Most failures arrive as an event; want of memory is thrown.
     throw startError(error as Error, format);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -44,6 +44,25 @@ describe('probeFfmpeg', () => {
   });
 });
 
+describe.skipIf(process.getuid?.() !== 0)('probeFfmpeg as root', () => {
+  it('finds whether decoders can have users of their own', async () => {
+    expect((await probeFfmpeg('ffmpeg', { firstUser: 60_600 })).guards.users?.first).toBe(60_600);
+    expect((await probeFfmpeg('ffmpeg')).guards.users).toBeUndefined();
+  });
+
+  it('does without where the program cannot be reached by others', async () => {
+    const hidden = join(folder, 'hidden');
+    await mkdir(hidden, { mode: 0o700 });
+    const real = (await probeFfmpeg('ffmpeg')).path;
+    const program = join(hidden, 'ffmpeg');
+    await writeFile(program, `#!/bin/sh\nexec ${real} "$@"\n`, { mode: 0o755 });
+    const { available, guards } = await probeFfmpeg(program, { firstUser: 60_600 });
+    expect(available).toBe(true);
+    expect(guards.users).toBeUndefined();
+    expect(Object.keys(guards)).toContain('limits');
+  });
+});
+
 describe('ffmpegCommand', () => {
   const guards = { network: ['/u', '--net'], limits: ['/p'], privileges: ['/s', '--no-new-privs'] };
 
@@ -64,6 +83,18 @@ describe('ffmpegCommand', () => {
       expect.arrayContaining(['mp3float', 'opus', 'vorbis', 'aac', 'flac']),
     );
     expect(optionValue('-codec_whitelist')).not.toMatch(/h264|hevc|vp8|mjpeg|png/);
+  });
+
+  it.each([
+    ['with the network', guards, ['/u', '--net', '--setgid=60605', '--setuid=60605', '/p']],
+    ['where it stays', { limits: ['/p'] }, ['/u', '--setgid=60605', '--setuid=60605', '/p']],
+  ] as const)('gives up being root %s, and names the open file then', (_, others, start) => {
+    const users = { program: '/u', first: 60_600 };
+    const input = { path: '/job/in', demuxer: 'ogg', userId: 60_605 };
+    const command = ffmpegCommand({ path: '/bin/ffmpeg', guards: { ...others, users } }, input, 60);
+    expect(command.slice(0, start.length)).toEqual(start);
+    expect(command).toContain('file:/proc/self/fd/3');
+    expect(command).not.toContain('file:/job/in');
   });
 
   it('puts the guards before it, with limits of memory, time, file size and descriptors', () => {

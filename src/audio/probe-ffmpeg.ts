@@ -23,11 +23,16 @@ const INSTALL_HINT =
 /** A program that hangs at its version is as good as none. */
 const PROBE_TIMEOUT_MS = 10_000;
 
+export interface ProbeOptions {
+  /** A server that is root runs decoders as users with ids from here on, where that works. */
+  readonly firstUser?: number | undefined;
+}
+
 /**
  * Finds ffmpeg (a name on PATH, or a path), decodes one second of sound with it the way recordings are decoded, and
  * sees which guards work here. Never throws; takes about 0.3 s. The answer holds for the life of the process.
  */
-export async function probeFfmpeg(name: string): Promise<Ffmpeg> {
+export async function probeFfmpeg(name: string, { firstUser }: ProbeOptions = {}): Promise<Ffmpeg> {
   const path = await findProgram(name);
   if (path === undefined)
     return { ...NO_FFMPEG, path: name, hint: `No program '${name}' was found. ${INSTALL_HINT}` };
@@ -39,7 +44,8 @@ export async function probeFfmpeg(name: string): Promise<Ffmpeg> {
       hint: `The program ${path} does not answer as ffmpeg does. ${INSTALL_HINT}`,
     };
   const guards = await workingGuards(path);
-  for (const candidate of [guards, {}]) {
+  const users = await findUsers(firstUser);
+  for (const candidate of [...(users === undefined ? [] : [{ ...guards, users }]), guards, {}]) {
     const ffmpeg: Ffmpeg = { available: true, path, version, guards: candidate };
     if (await decodesOneSecond(ffmpeg)) return withHint(ffmpeg, await missingDecoders(path));
   }
@@ -88,6 +94,13 @@ async function workingGuards(path: string): Promise<Guards> {
     ...(limits && { limits: limits.slice(0, 1) }),
     ...(privileges && { privileges }),
   };
+}
+
+/** Whether the user can really be changed shows the second of sound that is decoded with it. */
+async function findUsers(first: number | undefined): Promise<Guards['users']> {
+  if (first === undefined || process.getuid?.() !== 0) return undefined;
+  const program = await findProgram('unshare');
+  return program === undefined ? undefined : { program, first };
 }
 
 async function firstWorking(

@@ -56,6 +56,16 @@ describe('createResampler', () => {
     }
   });
 
+  it('gives the same whatever it has been used for before, and beside others', async () => {
+    const rates = [44_100, 384_000, 8_000, 48_000, 44_100, 11_025, 384_000, 44_100];
+    const alone = new Map<number, Float32Array>();
+    for (const rate of rates) alone.set(rate, await resample(rate, sine(440, rate, 0.05)));
+    // More at once than there are converters.
+    const together = await Promise.all(rates.map((rate) => resample(rate, sine(440, rate, 0.05))));
+    for (const [index, rate] of rates.entries()) expect(together[index]).toEqual(alone.get(rate));
+    expect(together[0]).toEqual(together[7]);
+  });
+
   it('gives the same whatever the blocks', async () => {
     const input = sine(1_234, 44_100, 0.2);
     expect(await resample(44_100, input, 8_192)).toEqual(await resample(44_100, input, 313));

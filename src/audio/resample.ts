@@ -1,4 +1,5 @@
 import libsamplerate from '@alexanderolsen/libsamplerate-js';
+import { BoundedPool } from '../util/bounded-pool.ts';
 import { SAMPLE_RATE } from './audio.ts';
 
 /**
@@ -14,8 +15,23 @@ export interface Resampler extends Disposable {
 /** Blocks fed at a time, in samples; the library's own buffers take no more than a million. */
 const FLUSH_BLOCK = 512;
 
+type Converter = Awaited<ReturnType<typeof libsamplerate.create>>;
+
 /**
- * Opens a resampler; `using` or dispose frees its memory. SRC_SINC_MEDIUM_QUALITY, measured on 44.1 and 48 kHz (one core of two):
+ * Each converter is a machine of its own with about 24 MiB, which the collector is slow to find: 30 requests at once took 500 MiB. The
+ * work is done by one thread anyway.
+ */
+const converters = new BoundedPool<Converter>({
+  most: 4,
+  keepMs: 30_000,
+  create: () =>
+    libsamplerate.create(1, SAMPLE_RATE / 2, SAMPLE_RATE, {
+      converterType: libsamplerate.ConverterType.SRC_SINC_MEDIUM_QUALITY,
+    }),
+});
+
+/**
+ * Opens a resampler, or waits until one of the others is closed: `using` or dispose does that. SRC_SINC_MEDIUM_QUALITY, measured on 44.1 and 48 kHz (one core of two):
  *
  * | converter | speed | at 7 kHz | at 7.5 kHz | from 8.2 kHz on |
  * | --- | --- | --- | --- | --- |
@@ -28,12 +44,12 @@ const FLUSH_BLOCK = 512;
  */
 export async function createResampler(inputRate: number): Promise<Resampler> {
   if (inputRate === SAMPLE_RATE) return passThrough();
-  const { create, ConverterType } = libsamplerate;
   // The library takes rates up to 192 kHz, but works with their ratio alone.
   const scale = inputRate > 192_000 ? 4 : 1;
-  const converter = await create(1, inputRate / scale, SAMPLE_RATE / scale, {
-    converterType: ConverterType.SRC_SINC_MEDIUM_QUALITY,
-  });
+  const converter = await converters.acquire();
+  // Setting a rate also clears the filter of what it was fed before.
+  converter.outputSampleRate = SAMPLE_RATE / scale;
+  converter.inputSampleRate = inputRate / scale;
   let pushed = 0;
   let produced = 0;
   const push = (samples: Float32Array) => {
@@ -58,7 +74,7 @@ export async function createResampler(inputRate: number): Promise<Resampler> {
       produced += missing;
       return rest;
     },
-    [Symbol.dispose]: () => converter.destroy(),
+    [Symbol.dispose]: () => converters.release(converter),
   };
 }
 

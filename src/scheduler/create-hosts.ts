@@ -2,7 +2,7 @@ import { InferenceHost } from './inference-host.ts';
 import type { InferenceHostOptions } from './inference-host-options.ts';
 import type { SchedulerOptions } from './scheduler-options.ts';
 
-type HostEvents = Pick<InferenceHostOptions, 'onReady' | 'onBuild' | 'onResult' | 'onLost'>;
+type HostEvents = Pick<InferenceHostOptions, 'onReady' | 'onBuild' | 'onNotice' | 'onResult' | 'onLost'>;
 
 /** The express process first: urgent work goes there when several are alike. */
 export function createHosts(options: SchedulerOptions, events: HostEvents): InferenceHost[] {

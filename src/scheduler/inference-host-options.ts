@@ -21,6 +21,8 @@ export interface InferenceHostOptions {
   readonly onReady: (host: InferenceHost) => void;
   /** The process builds something that later starts find ready. */
   readonly onBuild: (name: string) => void;
+  /** What an operator should know of how a model runs. */
+  readonly onNotice: (model: string, message: string) => void;
   readonly onResult: (host: InferenceHost, id: number, result: InferenceResult | Error) => void;
   /** The process ended unasked. */
   readonly onLost: (host: InferenceHost, loss: HostLoss) => void;

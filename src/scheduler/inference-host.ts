@@ -189,6 +189,9 @@ export class InferenceHost {
         this.#watch();
         this.#options.onBuild(message.name);
         return;
+      case 'notice':
+        this.#options.onNotice(message.model, message.message);
+        return;
       case 'load-failed':
         this.#failure = message.message;
         return;

@@ -56,11 +56,11 @@ async function setUp(setup: InferenceSetup): Promise<void> {
   const { vadPath, cacheDirectory } = setup;
   if (vadPath !== undefined)
     detector = await openSileroDetector({ modelFile: vadPath, cacheDirectory, onBuild });
-  for (const { id, engine, directory, ...facts } of setup.models)
-    engines.set(
-      id,
-      await createEngine(engine, { ...facts, modelDirectory: directory, cacheDirectory, onBuild }),
-    );
+  for (const { id, engine, directory, ...facts } of setup.models) {
+    const onNotice = (message: string): void => send({ type: 'notice', model: id, message });
+    const options = { ...facts, modelDirectory: directory, cacheDirectory, onBuild, onNotice };
+    engines.set(id, await createEngine(engine, options));
+  }
   const capabilities = Object.fromEntries([...engines].map(([id, engine]) => [id, engine.capabilities]));
   send({ type: 'ready', capabilities });
 }

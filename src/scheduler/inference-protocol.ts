@@ -69,7 +69,8 @@ export interface InferenceSetup {
 }
 
 /** A model to load; what stands beside its folder is for the engine. */
-export interface ModelSetup extends Omit<EngineOptions, 'modelDirectory' | 'cacheDirectory' | 'onBuild'> {
+export interface ModelSetup
+  extends Omit<EngineOptions, 'modelDirectory' | 'cacheDirectory' | 'onBuild' | 'onNotice'> {
   readonly id: string;
   readonly engine: string;
   readonly directory: string;
@@ -84,6 +85,8 @@ export type ToProcess =
 export type FromProcess =
   /** Something is being built that is kept for the next start. */
   | { readonly type: 'building'; readonly name: string }
+  /** What an operator should know of how a model runs. */
+  | { readonly type: 'notice'; readonly model: string; readonly message: string }
   | { readonly type: 'ready'; readonly capabilities: Readonly<Record<string, Capabilities>> }
   /** A model cannot be loaded; the process ends. */
   | { readonly type: 'load-failed'; readonly message: string }

@@ -8,7 +8,7 @@ import type { SchedulerOptions } from './scheduler-options.ts';
 export interface ModelPoolOptions
   extends Pick<
     SchedulerOptions,
-    'idleMs' | 'timeoutMs' | 'memoryBytes' | 'entry' | 'onBuild' | 'onProcessLost' | 'stepsBack'
+    'idleMs' | 'timeoutMs' | 'memoryBytes' | 'entry' | 'onBuild' | 'onNotice' | 'onProcessLost' | 'stepsBack'
   > {
   /** Where graphs built from the models' weights are kept. */
   readonly cacheDirectory: string;
@@ -35,8 +35,17 @@ export async function openModelPool(
   directory: string,
   options: OpenPoolOptions,
 ): Promise<Scheduler> {
-  const { signal, cacheDirectory, loadSeconds, timeoutMs, entry, onBuild, onProcessLost, onTaskEnd } =
-    options;
+  const {
+    signal,
+    cacheDirectory,
+    loadSeconds,
+    timeoutMs,
+    entry,
+    onBuild,
+    onNotice,
+    onProcessLost,
+    onTaskEnd,
+  } = options;
   signal.throwIfAborted();
   const pool = new Scheduler({
     setup: { cacheDirectory, models: [setupOf(model, directory, options)] },
@@ -49,6 +58,7 @@ export async function openModelPool(
     memoryBytes: options.memoryBytes,
     entry,
     ...(onBuild === undefined ? {} : { onBuild }),
+    ...(onNotice === undefined ? {} : { onNotice }),
     ...(onProcessLost === undefined ? {} : { onProcessLost }),
     onCannotLoad: options.onBroken,
     onTaskEnd,

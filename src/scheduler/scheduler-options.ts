@@ -24,6 +24,8 @@ export interface SchedulerOptions {
   readonly entry?: string | undefined;
   /** Told when a process builds something that later starts find ready. */
   readonly onBuild?: (name: string) => void;
+  /** Told what an operator should know of how a model runs, once a load. */
+  readonly onNotice?: (model: string, message: string) => void;
   /** Told of every process that ended unasked. */
   readonly onProcessLost?: (event: { readonly reason: string; readonly lostTasks: number }) => void;
   /**

@@ -59,6 +59,7 @@ export class Scheduler {
     this.#hosts = createHosts(options, {
       onReady: () => this.#ready(),
       onBuild: (name) => options.onBuild?.(name),
+      onNotice: (model, message) => options.onNotice?.(model, message),
       onResult: (_host, id, result) =>
         result instanceof OutOfMemoryError ? this.#outOfMemory(id, result) : this.#finish(id, result),
       onLost: (_host, loss) => this.#lose(loss),

@@ -102,6 +102,7 @@ function restMs({ embeddedKeepAliveSeconds }: Config): number | undefined {
 function watchWork({ logger, metrics }: OpenInferenceOptions) {
   return {
     onBuild: (name: string) => logger.info({ name }, 'first start: building a graph from the model, once'),
+    onNotice: (model: string, message: string) => logger.warn({ model }, message),
     onProcessLost: (event: { readonly reason: string; readonly lostTasks: number }) => {
       metrics.processesLost.inc();
       logger.error(event, 'an inference process ended unasked');

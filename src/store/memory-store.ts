@@ -34,6 +34,23 @@ export function createMemoryStore(): Store {
       matching({ keyId, fromDay, toDay }).reduce((sum, row) => sum + row.audioMs, 0),
     sumUsage: (query) => sumRows(matching(query)),
     listUsage: (query, limit) => matching(query).reverse().slice(0, limit),
+    deleteUsage(day, most) {
+      const old = [...usage.values()].filter((row) => utcDay(row.atMs) < day).slice(0, most);
+      for (const { requestId } of old) usage.delete(requestId);
+      return old.length > 0;
+    },
+    deleteRevokedKeys(beforeMs) {
+      const used = new Set([...usage.values()].map(({ keyId }) => keyId));
+      const revoked = (key: KeyRow): boolean => key.revokedMs !== undefined;
+      const all = [...keys.values()].sort((left, right) => left.createdMs - right.createdMs);
+      const kept = all.findLast((key) => !revoked(key)) ?? all.at(-1);
+      const old = all.filter(
+        (key) => (key.revokedMs ?? Infinity) < beforeMs && !used.has(key.id) && key !== kept,
+      );
+      for (const { id } of old) keys.delete(id);
+      if (old.length > 0) version += 1;
+      return old.length;
+    },
     check() {},
     close() {},
   };

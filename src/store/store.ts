@@ -25,6 +25,17 @@ export interface Store {
   /** Single rows, newest first. */
   listUsage(query: UsageQuery, limit: number): UsageRow[];
 
+  /**
+   * Forgets usage of the UTC days before `day`, rows and sums, `most` rows at a time; false when nothing is left to forget. A call
+   * is one short transaction.
+   */
+  deleteUsage(day: string, most: number): boolean;
+  /**
+   * Forgets keys that were revoked before that moment and have no usage any more; how many. One key always stays, although it may be
+   * revoked: a store that has had keys must not look like one that never had any.
+   */
+  deleteRevokedKeys(beforeMs: number): number;
+
   /** Throws StoreError when the store cannot be read and written. */
   check(): void;
   close(): void;

@@ -1,5 +1,6 @@
 /** Letters of scripts that put no spaces between words. Korean does. */
-const UNSPACED = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
+export const UNSPACED =
+  /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
 const OPENING = /^[\p{Ps}\p{Pi}]+$/u;
 
 // Its dictionaries do not depend on the locale; one is named so that results do not depend on the machine's.

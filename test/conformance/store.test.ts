@@ -126,6 +126,42 @@ for (const [name, open] of Object.entries(STORES))
       expect(store.listUsage({ ...query, keyId: 'key_b' }, 2)).toEqual([]);
     });
 
+    it('forgets the usage of days before one, rows and sums, some at a time', () => {
+      const days = ['2026-03-13', '2026-03-14', '2026-03-15'];
+      for (const day of days)
+        for (const keyId of ['key_a', 'key_b'])
+          store.addUsage(row({ keyId, atMs: Date.parse(`${day}T23:59:59.999Z`), audioMs: 7 }));
+      let calls = 0;
+      while (store.deleteUsage('2026-03-15', 3)) calls += 1;
+      expect(calls).toBeGreaterThan(1);
+      const all = { fromDay: '2026-03-01', toDay: '2026-03-31' };
+      expect(store.sumUsage(all).map(({ day }) => day)).toEqual(['2026-03-15', '2026-03-15']);
+      expect(store.listUsage(all, 10)).toHaveLength(2);
+      expect(store.usedAudioMs('key_a', '2026-03-01', '2026-03-31')).toBe(7);
+      expect(store.deleteUsage('2026-03-15', 3)).toBe(false);
+    });
+
+    it('forgets revoked keys that have no usage any more, and tells that keys have changed', () => {
+      for (const id of ['key_a', 'key_b', 'key_c', 'key_d']) store.insertKey(key(id));
+      for (const id of ['key_a', 'key_b']) store.revokeKey(id, NOON);
+      store.revokeKey('key_c', NOON + 10);
+      store.addUsage(row({ keyId: 'key_b' }));
+      const before = store.keysVersion();
+      expect(store.deleteRevokedKeys(NOON + 5)).toBe(1);
+      expect(store.keysVersion()).not.toBe(before);
+      expect(store.listKeys().map(({ id }) => id)).toEqual(['key_b', 'key_c', 'key_d']);
+      expect(store.deleteRevokedKeys(NOON + 5)).toBe(0);
+    });
+
+    it('never forgets the last key: without any the server would be open', () => {
+      store.insertKey(key('key_a'));
+      store.insertKey(key('key_b', { createdMs: NOON + 1 }));
+      for (const id of ['key_a', 'key_b']) store.revokeKey(id, NOON + 2);
+      expect(store.deleteRevokedKeys(NOON + 5)).toBe(1);
+      expect(store.deleteRevokedKeys(NOON + 5)).toBe(0);
+      expect(store.listKeys().map(({ id }) => id)).toEqual(['key_b']);
+    });
+
     it('keeps the first mark of the pepper', () => {
       expect(store.pepperMark()).toBeUndefined();
       store.setPepperMark('abc');

@@ -20,6 +20,7 @@ import {
   wavFormat,
 } from '../support/audio-fixtures.ts';
 import { mutate } from '../support/mutate.ts';
+import { playLists, referringMovie, signedPlayLists } from './support/play-lists.ts';
 
 let folder: string;
 let ffmpeg: Ffmpeg;
@@ -90,51 +91,8 @@ describe('disguised play lists (R5)', () => {
   });
   afterAll(() => new Promise((resolve) => server.close(resolve)));
 
-  function playLists(): Record<string, string> {
-    const hls = (target: string) =>
-      `#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:10.0,\n${target}\n#EXT-X-ENDLIST\n`;
-    const dash = (target: string) =>
-      '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT3S">' +
-      '<Period><AdaptationSet mimeType="audio/mp4"><Representation id="1" bandwidth="1">' +
-      `<BaseURL>${target}</BaseURL></Representation></AdaptationSet></Period></MPD>`;
-    const targets = {
-      http: `http://${address}/a.mp3`,
-      https: `https://${address}/a.mp3`,
-      tcp: `tcp://${address}`,
-      file: `file://${canary}`,
-      path: canary,
-      concat: `concat:${canary}|${canary}`,
-      subfile: `subfile,,start,0,end,20000,,:${canary}`,
-      crypto: `crypto:${canary}`,
-      cache: `cache:http://${address}/`,
-      data: 'data:audio/mpeg;base64,SUQz',
-      gopher: `gopher://${address}/1`,
-      ftp: `ftp://${address}/a.mp3`,
-    };
-    const lists: Record<string, string> = {};
-    for (const [kind, target] of Object.entries(targets)) {
-      lists[`hls ${kind}`] = hls(target);
-      lists[`dash ${kind}`] = dash(target);
-      lists[`ffconcat ${kind}`] = `ffconcat version 1.0\nfile '${target}'\n`;
-      lists[`concat ${kind}`] = `file '${target}'\n`;
-      lists[`pls ${kind}`] = `[playlist]\nNumberOfEntries=1\nFile1=${target}\n`;
-      lists[`asx ${kind}`] = `<asx version="3.0"><entry><ref href="${target}"/></entry></asx>`;
-      lists[`bare ${kind}`] = `${target}\n`;
-    }
-    lists['hls key'] =
-      `#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-KEY:METHOD=AES-128,URI="http://${address}/k"\n#EXTINF:1,\n${canary}\n`;
-    lists['hls behind id3'] = `ID3\x04\0\0\0\0\0\0${hls(targets.http)}`;
-    lists['hls behind rubbish'] = `${'\0'.repeat(512)}${hls(targets.http)}`;
-    lists.sdp = `v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio ${address.split(':')[1]} RTP/AVP 0\r\n`;
-    lists.rtsp = `rtsptext rtsp://${address}/\n`;
-    lists.smil = `<smil><body><audio src="http://${address}/"/></body></smil>`;
-    lists.xspf = `<?xml version="1.0"?><playlist><trackList><track><location>http://${address}/</location></track></trackList></playlist>`;
-    lists['image sequence'] = 'img%03d.png';
-    return lists;
-  }
-
   it('opens no address and no other file, whatever the name', async () => {
-    const lists = Object.entries(playLists());
+    const lists = Object.entries(playLists({ address, path: canary }));
     expect(lists.length).toBeGreaterThan(60);
     for (const [kind, text] of lists) {
       for (const name of NAMES) {
@@ -147,19 +105,8 @@ describe('disguised play lists (R5)', () => {
   });
 
   it('opens none behind a signature that passes our own check either', async () => {
-    const text = `\n#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://${address}/a.ts\n`;
-    const signatures = [
-      'OggS',
-      'fLaC',
-      '\x1a\x45\xdf\xa3',
-      '\0\0\0\x10ftypM4A ',
-      'RIFF\0\0\0\0WAVEfmt ',
-      'caff',
-      '#!AMR\n',
-      'FLV\x01',
-    ];
-    for (const signature of signatures) {
-      const outcome = await outcomeOf(Buffer.from(signature + text, 'latin1'));
+    for (const text of signedPlayLists(address)) {
+      const outcome = await outcomeOf(Buffer.from(text, 'latin1'));
       expect(['invalid_audio', 'audio_too_short']).toContain(
         'code' in outcome ? outcome.code : outcome.seconds,
       );
@@ -168,20 +115,8 @@ describe('disguised play lists (R5)', () => {
   });
 
   it('follows no reference out of a QuickTime file', async () => {
-    const path = join(folder, 'reference.mov');
-    await runFfmpeg(['-i', fixturePath('jfk.wav'), '-t', '2', '-c:a', 'pcm_s16le', '-f', 'mov', path]);
-    const movie = await readFile(path);
     for (const target of [canary, `http://${address}/a.wav`]) {
-      // The data reference 'url ' with flag 1 means "in this file"; without it a name follows.
-      const at = movie.indexOf(Buffer.from('dref'));
-      const entry =
-        movie.indexOf(Buffer.from('url '), at) === -1
-          ? movie.indexOf(Buffer.from('alis'), at)
-          : movie.indexOf(Buffer.from('url '), at);
-      expect(entry).toBeGreaterThan(0);
-      const referring = Buffer.from(movie);
-      referring.writeUInt32BE(0, entry + 4);
-      const withName = Buffer.concat([referring, Buffer.from(`${target}\0`)]);
+      const withName = await referringMovie(folder, target);
       const outcome = await outcomeOf(withName);
       // Read from the file itself, or refused; three seconds would be the other file's.
       if ('seconds' in outcome) expect(outcome.seconds).toBeLessThan(2.1);

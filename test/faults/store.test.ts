@@ -8,6 +8,7 @@ import { openDataStore, STORE_FILE } from '../../src/store/sqlite/open-store.ts'
 import { createUsageMeter } from '../../src/store/usage-meter.ts';
 import { buildCli, type RunningCli, runCli, startCli, temporaryFolder } from '../support/run-cli.ts';
 import { startTestServices } from '../support/services.ts';
+import { startStubServer } from './support/running-server.ts';
 
 const folder = temporaryFolder();
 const dataDir = join(folder.path, 'data');
@@ -155,5 +156,35 @@ describe('R12 /readyz', () => {
     );
     expect(early.readiness()).toMatchObject({ ready: false, reason: expect.stringMatching(/^loading: /) });
     await early.close();
+  });
+});
+
+describe('T25 usage', () => {
+  it('older than the setting is gone after the start; what quotas are counted from stays', async () => {
+    const old = join(folder.path, 'old');
+    const days = [0, 39, 41, 500].map((ago) => Date.now() - ago * 86_400_000);
+    const { store } = await openDataStore(old);
+    for (const atMs of days)
+      store.addUsage({
+        requestId: `req_${atMs}`,
+        keyId: 'key_0123456789ab',
+        model: 'moonshine-tiny',
+        format: 'json',
+        audioMs: 1000,
+        processingMs: 1,
+        status: 'completed',
+        atMs,
+      });
+    const everything = { fromDay: '2000-01-01', toDay: '2100-01-01' };
+    expect(store.listUsage(everything, 10)).toHaveLength(4);
+    const settings = { STENO_USAGE_RETENTION_DAYS: '40' };
+    const stub = await startStubServer({ dataDir: old, settings });
+    try {
+      await expect.poll(() => store.listUsage(everything, 10).length, { timeout: 5000 }).toBe(2);
+      expect(store.sumUsage(everything)).toHaveLength(2);
+    } finally {
+      await stub.stop();
+      store.close();
+    }
   });
 });

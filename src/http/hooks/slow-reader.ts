@@ -12,6 +12,8 @@ export function addSlowReaderHook(
   { idleSeconds }: { readonly idleSeconds: number },
 ): void {
   app.addHook('onSend', async (request, reply, payload) => {
+    // The client has left before there was an answer: nothing would ever end the watch, and it would keep the request.
+    if (reply.raw.destroyed) return payload;
     const stop = watchReader(reply.raw, idleSeconds, () => {
       request.log.warn(
         { idleSeconds },

@@ -152,6 +152,24 @@ class SqliteStore implements Store {
     return this.#all(sql, Date.parse(fromDay), endMs, keyId ?? null, limit).map(usageRow);
   }
 
+  deleteUsage(day: string, most: number): boolean {
+    return this.#write(() => {
+      const rows = 'DELETE FROM usage WHERE rowid IN (SELECT rowid FROM usage WHERE at_ms < ? LIMIT ?)';
+      if (this.#run(rows, Date.parse(day), most) > 0) return true;
+      const sums = `DELETE FROM usage_days WHERE (key_id, day, model) IN
+        (SELECT key_id, day, model FROM usage_days WHERE day < ? LIMIT ?)`;
+      return this.#run(sums, day, most) > 0;
+    });
+  }
+
+  deleteRevokedKeys(beforeMs: number): number {
+    const sql = `DELETE FROM keys WHERE revoked_ms < ? AND id NOT IN (SELECT key_id FROM usage_days)
+      AND id <> (SELECT id FROM keys ORDER BY revoked_ms IS NULL DESC, created_ms DESC, id DESC LIMIT 1)`;
+    const deleted = this.#write(() => this.#run(sql, beforeMs));
+    if (deleted > 0) this.#ownChanges += 1;
+    return deleted;
+  }
+
   /** Reading shows that the file is well; writing is tried only after it has failed, because it waits for the disk. */
   check(): void {
     const inode = statSync(this.#path, { throwIfNoEntry: false })?.ino;

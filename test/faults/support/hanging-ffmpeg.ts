@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fixturePath, runFfmpeg } from '../../support/audio-fixtures.ts';
 
@@ -9,16 +9,22 @@ export async function recordingThatHangs(folder: string): Promise<Buffer> {
   return readFileSync(path);
 }
 
-/** An ffmpeg that is the real one, except that it never ends, whatever it is told, for input with the word HANG near its start. */
-export function writeHangingFfmpeg(folder: string): string {
+/** Never ends, whatever it is told. */
+const HANG = "trap '' TERM INT HUP; while :; do sleep 1; done";
+/** Takes memory until there is none. */
+export const DEVOUR = 'exec tail /dev/zero';
+
+/** An ffmpeg that is the real one, except that it does something else for input with the word HANG near its start. */
+export function writeHangingFfmpeg(folder: string, instead = HANG): string {
   const path = join(folder, 'ffmpeg');
+  // Decoders may have users of their own.
+  chmodSync(folder, 0o755);
   const script = `#!/bin/sh
 for argument in "$@"; do
   case "$argument" in file:*) input="\${argument#file:}" ;; esac
 done
 if [ -n "$input" ] && head -c 64 "$input" | grep -aq HANG; then
-  trap '' TERM INT HUP
-  while :; do sleep 1; done
+  ${instead}
 fi
 exec ${realFfmpeg()} "$@"
 `;

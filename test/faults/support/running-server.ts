@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,8 +10,20 @@ import { descendantsOf } from './process-table.ts';
 
 const SUPPORT = fileURLToPath(new URL('./', import.meta.url));
 
-/** What the stub does with a stretch of sound; the numbers are sample values. */
-export const SCRIPT = { silence: 0, answer: 1000, crash: 2000, hang: 3000, fail: 4000, take: 5000 } as const;
+/**
+ * What the stub does with a stretch of sound; the numbers are sample values. `devour` takes memory until there is none, `crave` does so
+ * only beside other work.
+ */
+export const SCRIPT = {
+  silence: 0,
+  answer: 1000,
+  crash: 2000,
+  hang: 3000,
+  fail: 4000,
+  take: 5000,
+  devour: 6000,
+  crave: 7000,
+} as const;
 export type Script = keyof typeof SCRIPT;
 
 export interface StubServerOptions {
@@ -33,6 +46,8 @@ export interface StubServer {
   /** Request folders that are on disk now. */
   scratch(): string[];
   post(recording: Buffer, request?: FormRequest): Promise<Answer>;
+  /** Has the server collect its garbage, so that what stays resident is in use (or lost). */
+  collectGarbage(): Promise<void>;
   ended: Promise<number | null>;
   stop(): Promise<void>;
 }
@@ -82,6 +97,11 @@ export async function startStubServer(options: StubServerOptions = {}): Promise<
     ffmpegIds: () => idsOf(/ffmpeg/),
     scratch: () => listScratch(dataDir),
     post: (recording, request = {}) => postForm(url, { file: filePart(recording), ...request }),
+    async collectGarbage() {
+      const before = log.split('collected').length;
+      process.kill(pid, 'SIGUSR2');
+      while (log.split('collected').length === before) await once(child.stdout, 'data');
+    },
     ended,
     async stop() {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
