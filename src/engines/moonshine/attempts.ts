@@ -1,5 +1,5 @@
 import type { Hypothesis } from '../engine.ts';
-import { repeatsItself } from '../repetition.ts';
+import { saysAgain } from './loops.ts';
 
 /** One way to run a chunk through the model. */
 export interface Attempt {
@@ -113,5 +113,5 @@ export function bestAnswer<Kind extends Answer>(
 }
 
 function runsOn({ cutOff, text, tokens }: Answer): boolean {
-  return cutOff || repeatsItself(text, tokens);
+  return cutOff || saysAgain(text, tokens);
 }

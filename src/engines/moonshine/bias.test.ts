@@ -101,6 +101,35 @@ describe('BiasSearch', () => {
   });
 });
 
+describe('BiasSearch in scripts without spaces', () => {
+  const heardAs = (favourite: string, text: string, alike: string, nats: number): Model => {
+    const path = encodeText(text, 'space');
+    const first = encodeText(alike, 'space').length;
+    return { favourite, heard: { text, behind: path.map((_, index) => (index === first ? nats : 0)) } };
+  };
+
+  it.each([
+    ['我叫李明远你好', '我叫黎鸣远你好', '我叫', '黎鸣远'],
+    ['今日は当京に行く', '今日は東京に行く', '今日は', '東京'],
+  ])('writes a name in the middle of %s', (favourite, text, alike, name) => {
+    const model = heardAs(favourite, text, alike, 2);
+    expect(decode(model).text).toBe(favourite);
+    expect(decode(model, keyword(name)).text).toBe(text);
+  });
+
+  it('does not put a name where nothing like it was heard, nor a single character anywhere', () => {
+    const far = heardAs('我叫李明远你好', '我叫黎鸣远你好', '我叫', 12);
+    expect(decode(far, keyword('黎鸣远')).text).toBe('我叫李明远你好');
+    const near = heardAs('我叫李明远你好', '我叫黎鸣远你好', '我叫', 1);
+    expect(decode(near, keyword('黎')).text).toBe('我叫李明远你好');
+  });
+
+  it('finds a Korean word, which stands between spaces', () => {
+    const model = heardAs('저는 김 민수 입니다', '저는 박 민수 입니다', '저는', 2);
+    expect(decode(model, keyword('박')).text).toBe('저는 박 민수 입니다');
+  });
+});
+
 describe('buildBiasTrie', () => {
   it("knows a lower-case phrase with the capital of a sentence's start too", () => {
     const { words } = buildBiasTrie([keyword('kubernetes')]);

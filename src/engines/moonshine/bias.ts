@@ -1,11 +1,14 @@
+import { UNSPACED } from '../../util/words.ts';
 import type { BiasPhrase } from '../engine.ts';
-import { END_TOKEN, encodeText, tokenBytes } from './tokenizer.ts';
+import { beginsCharacter, END_TOKEN, encodeText, tokenBytes } from './tokenizer.ts';
 
 /** Phrases as paths of tokens. */
 export interface BiasNode {
   readonly children: Map<number, BiasNode>;
   /** A phrase ends here. */
   complete: boolean;
+  /** The last letter of a phrase that ends here belongs to a script without spaces: whatever follows begins something new. */
+  unspaced: boolean;
   /** How many nats a path through here may fall behind what the model likes best, in all: the most generous phrase below. */
   allowance: number;
 }
@@ -15,6 +18,8 @@ export interface BiasTrie {
   readonly words: BiasNode;
   /** The same behind an opening quote, bracket or hyphen. */
   readonly inner: BiasNode;
+  /** Phrases in scripts without spaces, behind anything. */
+  readonly anywhere: BiasNode;
 }
 
 /** Chosen by bench/vocabulary: nats for the first token and for each further one, and the most. */
@@ -32,23 +37,30 @@ export const DEFAULT_STRENGTH: BiasStrength = { first: 2, further: 1.5, most: 7,
 const RARE_WORD_TOKENS = 3;
 /** So many ways out of one place are tried. */
 const MOST_CANDIDATES = 3;
+/** Of a script without spaces: a single character may stand anywhere and mean anything. */
+const FEWEST_CHARACTERS = 2;
 const LONGEST_TOKENS = 32;
 
 export function buildBiasTrie(
   phrases: readonly BiasPhrase[],
   strength: BiasStrength = DEFAULT_STRENGTH,
 ): BiasTrie {
-  const trie = { words: createNode(), inner: createNode() };
+  const trie = { words: createNode(), inner: createNode(), anywhere: createNode() };
   for (const phrase of phrases) {
     if (phrase.source === 'prompt' && isCommonWord(phrase.text)) continue;
     for (const text of spellings(phrase.text)) {
       const tokens = encodeText(text, 'space');
       if (tokens.length > LONGEST_TOKENS) continue;
       const share = phrase.source === 'prompt' ? strength.promptShare : 1;
-      const allowance =
-        share * Math.min(strength.most, strength.first + strength.further * (tokens.length - 1));
-      insert(trie.words, tokens, allowance);
-      insert(trie.inner, encodeText(text, 'none'), allowance);
+      const inner = encodeText(text, 'none');
+      // A character that is spelled in bytes is one step from the path, not three.
+      const length = (UNSPACED.test(text) ? inner : tokens).filter(beginsCharacter).length;
+      const allowance = share * Math.min(strength.most, strength.first + strength.further * (length - 1));
+      const unspaced = UNSPACED.test(text.slice(-1));
+      insert(trie.words, tokens, allowance, unspaced);
+      insert(trie.inner, inner, allowance, unspaced);
+      if (UNSPACED.test(text.slice(0, 1)) && length >= FEWEST_CHARACTERS)
+        insert(trie.anywhere, inner, allowance, unspaced);
     }
   }
   return trie;
@@ -66,10 +78,10 @@ function spellings(text: string): string[] {
 }
 
 function createNode(): BiasNode {
-  return { children: new Map(), complete: false, allowance: 0 };
+  return { children: new Map(), complete: false, unspaced: false, allowance: 0 };
 }
 
-function insert(root: BiasNode, tokens: readonly number[], allowance: number): void {
+function insert(root: BiasNode, tokens: readonly number[], allowance: number, unspaced: boolean): void {
   let node = root;
   for (const token of tokens) {
     const child = node.children.get(token) ?? createNode();
@@ -78,6 +90,7 @@ function insert(root: BiasNode, tokens: readonly number[], allowance: number): v
     node = child;
   }
   node.complete = tokens.length > 0;
+  node.unspaced = unspaced;
 }
 
 export interface Choice {
@@ -144,7 +157,8 @@ export class BiasSearch {
   ): Decision {
     const branch = this.#branch;
     if (branch !== undefined) {
-      const kept = branch.node.complete && !continuesWord(plain.token);
+      const { complete, unspaced } = branch.node;
+      const kept = complete && (unspaced || !continuesWord(plain.token));
       if (!kept) return this.#follow(branch, tokens, peak, logprobOf);
       this.#given += branch.behind;
       this.#branch = undefined;
@@ -195,11 +209,12 @@ export class BiasSearch {
       .slice(0, MOST_CANDIDATES);
   }
 
-  /** Where in the trie the last tokens have led, the two roots included. */
+  /** Where in the trie the last tokens have led, the roots included. */
   #activeNodes(tokens: readonly number[]): BiasNode[] {
     const nodes: BiasNode[] = [];
     for (let start = Math.max(0, tokens.length - LONGEST_TOKENS); start <= tokens.length; start += 1) {
-      const roots = opensInner(tokens[start - 1]) ? [this.#trie.words, this.#trie.inner] : [this.#trie.words];
+      const { words, inner, anywhere } = this.#trie;
+      const roots = opensInner(tokens[start - 1]) ? [words, inner, anywhere] : [words, anywhere];
       for (const root of roots) {
         let node: BiasNode | undefined = root;
         for (let at = start; at < tokens.length && node !== undefined; at += 1)

@@ -1,5 +1,5 @@
-import { repeatsItself, withoutLoops } from '../repetition.ts';
 import { type Answer, type AttemptOptions, DEFAULT_ATTEMPTS } from './attempts.ts';
+import { saysAgain, withoutSayingAgain } from './loops.ts';
 import { decodeTokens } from './tokenizer.ts';
 
 /**
@@ -10,12 +10,12 @@ export function presentable<Kind extends Answer>(
   answer: Kind,
   { failedLogprob }: AttemptOptions = DEFAULT_ATTEMPTS,
 ): Kind {
-  const kept = withoutLoops(answer.tokens);
+  const kept = withoutSayingAgain(answer.tokens);
   const looped = kept.length < answer.tokens.length;
   const cut = looped ? keepTokens(answer, kept) : answer;
   if (cut.text === '') return cut;
   const improbable = cut.score < failedLogprob;
-  const runsOn = repeatsItself(cut.text, cut.tokens) || (cut.cutOff && improbable);
+  const runsOn = saysAgain(cut.text, cut.tokens) || (cut.cutOff && improbable);
   if (runsOn || (looped && improbable)) return { ...keepTokens(cut, []), trouble: 'dropped' };
   if (looped) return { ...cut, trouble: 'loop-cut' };
   return improbable ? { ...cut, trouble: 'unsure' } : cut;

@@ -4,6 +4,8 @@ import llamaTokenizer from 'llama-tokenizer-js';
 export const START_TOKEN = 1;
 /** The model's word that nothing more was said. */
 export const END_TOKEN = 2;
+/** The vocabulary spells characters that it has no piece for with 256 tokens from here up, one a byte. */
+const FIRST_BYTE_TOKEN = 3;
 /** Ids from here up are Moonshine's special tokens; below are the 32,000 Llama pieces. */
 const FIRST_SPECIAL_TOKEN = 32_000;
 /** SentencePiece's mark for a space inside a piece. */
@@ -13,19 +15,29 @@ export function isTextToken(token: number): boolean {
   return token > END_TOKEN && token < FIRST_SPECIAL_TOKEN;
 }
 
-/** UTF-8 bytes of a token, its leading space included; none for special tokens. `<0xNN>` is one byte. */
+/** UTF-8 bytes of a token, its leading space included; none for special tokens. */
 export function tokenBytes(token: number): number[] {
   if (!isTextToken(token)) return [];
+  const byte = byteOf(token);
+  if (byte !== undefined) return [byte];
   const piece = llamaTokenizer.vocabById[token] ?? '';
-  const byte = /^<0x([0-9A-F]{2})>$/.exec(piece)?.[1];
-  return byte === undefined
-    ? [...Buffer.from(piece.replaceAll(SPACE_MARK, ' '), 'utf8')]
-    : [Number.parseInt(byte, 16)];
+  return [...Buffer.from(piece.replaceAll(SPACE_MARK, ' '), 'utf8')];
 }
 
 /** Text as tokens the way the model writes it: with a leading space where a word begins, without one inside a word. */
 export function encodeText(text: string, leading: 'space' | 'none'): number[] {
   return llamaTokenizer.encode(text, false, leading === 'space');
+}
+
+/** Whether a token is more than the rest of a character that is spelled in bytes: those after the first begin with 10 (RFC 3629, section 3). */
+export function beginsCharacter(token: number): boolean {
+  const byte = byteOf(token);
+  return byte === undefined || byte < 0x80 || byte >= 0xc0;
+}
+
+/** The byte that a token stands for; undefined for pieces of text. */
+function byteOf(token: number): number | undefined {
+  return token >= FIRST_BYTE_TOKEN && token < FIRST_BYTE_TOKEN + 256 ? token - FIRST_BYTE_TOKEN : undefined;
 }
 
 export interface TokenText {
@@ -35,7 +47,7 @@ export interface TokenText {
   readonly ends: readonly number[];
 }
 
-/** Text of token ids and how far each of them reaches; special tokens give nothing. */
+/** Text of token ids and how far each of them reaches; special tokens give nothing, nor does a character cut off at the end. */
 export function decodeTokens(tokens: readonly number[]): TokenText {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   let raw = '';
@@ -43,7 +55,6 @@ export function decodeTokens(tokens: readonly number[]): TokenText {
     raw += decoder.decode(Uint8Array.from(tokenBytes(token)), { stream: true });
     return raw.length;
   });
-  raw += decoder.decode();
   const text = raw.trim();
   const trimmed = raw.length - raw.trimStart().length;
   const ends = rawEnds.map((end) => Math.min(text.length, Math.max(0, end - trimmed)));
