@@ -14,6 +14,11 @@ export function int64Tensor(values: readonly number[], dims: readonly number[]):
   return new Tensor('int64', BigInt64Array.from(values, BigInt), dims);
 }
 
+/** One truth value, of shape [1]. */
+export function boolTensor(value: boolean): Tensor {
+  return new Tensor('bool', Uint8Array.of(value ? 1 : 0), [1]);
+}
+
 /** The f32 data of an output. Throws when the graph answered another type or nothing. */
 export function float32Data(outputs: Readonly<Record<string, Tensor>>, name: string): Float32Array {
   const tensor = outputs[name];

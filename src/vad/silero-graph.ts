@@ -1,15 +1,16 @@
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { GraphBuilder, type Value } from '../onnx/graph/builder.ts';
-import { cachedFile, hashFile } from '../onnx/graph/cache.ts';
+import { cachedFolder, hashFiles } from '../onnx/graph/cache.ts';
+import { mappedGraphKey, writeMappedGraph } from '../onnx/graph/mapped-graph.ts';
 import { type Graph, ModelFileError, readModel, type TensorData } from '../onnx/graph/model-file.ts';
 import { CONTEXT_SAMPLES, FRAME_SAMPLES } from './frames.ts';
 
 /** Numbers in each of the LSTM's two states. */
 const STATE_SIZE = 128;
 
-/** Raise it with every change to the graph: cached files of other versions are rebuilt. */
-const GRAPH_VERSION = '1';
+/** Raise it with every change to the graph: cached ones of other versions are rebuilt. */
+const GRAPH_VERSION = '2';
 
 export interface SileroGraphOptions {
   /** `silero_vad_v5.onnx` or `silero_vad_v6.onnx` as shipped. */
@@ -25,17 +26,17 @@ export async function sileroGraph({
   cacheDirectory,
   onBuild,
 }: SileroGraphOptions): Promise<string> {
-  const name = 'silero-block.onnx';
-  const { version }: { version: string } = createRequire(import.meta.url)('onnxruntime-node/package.json');
-  return cachedFile({
+  const name = 'silero-block';
+  const folder = await cachedFolder({
     directory: cacheDirectory,
     name,
-    key: [GRAPH_VERSION, version, await hashFile(modelFile)],
-    build: async () => {
+    key: [GRAPH_VERSION, mappedGraphKey(), await hashFiles(modelFile)],
+    build: async (target) => {
       onBuild?.(name);
-      return buildSileroBlock(await readFile(modelFile));
+      await writeMappedGraph(buildSileroBlock(await readFile(modelFile)), target, name);
     },
   });
+  return join(folder, `${name}.onnx`);
 }
 
 /**

@@ -10,6 +10,7 @@ import { fixturePath } from '../support/audio-fixtures.ts';
 import { chunkOf, drain, transcribeAll, untilIdle } from '../support/drive-engine.ts';
 import { writeGgmlParakeet } from '../support/ggml-parakeet.ts';
 import { WHISPER_TONES, writeGgmlWhisper } from '../support/ggml-whisper.ts';
+import { writeRenamedMoonshine } from '../support/renamed-moonshine.ts';
 import { hushSamples, toneSamples } from '../support/tones.ts';
 import { hasWhisperBinding, WHISPER_PACKAGE } from '../support/whisper-binding.ts';
 
@@ -30,6 +31,14 @@ const STRETCHES = [
   [5.2, 7.8],
 ] as const;
 
+async function spokenVoices(): Promise<Float32Array[]> {
+  const bytes = await readFile(fixturePath('jfk.wav'));
+  const samples = new Int16Array(bytes.buffer.slice(bytes.byteOffset + bytes.length - 11 * SAMPLE_RATE * 2));
+  return STRETCHES.map(([from, to]) =>
+    Float32Array.from(samples.subarray(from * SAMPLE_RATE, to * SAMPLE_RATE), (sample) => sample / 32_768),
+  );
+}
+
 const SUBJECTS: Readonly<Record<string, Subject>> = {
   'moonshine, the bundled model': {
     traits: {
@@ -38,18 +47,19 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
       abilities: { translate: false, words: true, prompt: true },
     },
     prepare: async () => fileURLToPath(new URL('../../models/bundled/moonshine-tiny', import.meta.url)),
-    voices: async () => {
-      const bytes = await readFile(fixturePath('jfk.wav'));
-      const samples = new Int16Array(
-        bytes.buffer.slice(bytes.byteOffset + bytes.length - 11 * SAMPLE_RATE * 2),
-      );
-      return STRETCHES.map(([from, to]) =>
-        Float32Array.from(
-          samples.subarray(from * SAMPLE_RATE, to * SAMPLE_RATE),
-          (sample) => sample / 32_768,
-        ),
-      );
+    voices: spokenVoices,
+  },
+  "moonshine, a model that only its publisher's graphs can run": {
+    traits: {
+      engine: 'moonshine',
+      languages: ['en'],
+      abilities: { translate: false, words: false, prompt: true },
     },
+    prepare: async (folder) => {
+      await writeRenamedMoonshine(join(folder, 'renamed'));
+      return join(folder, 'renamed');
+    },
+    voices: spokenVoices,
   },
   [`whisper.cpp (needs ${WHISPER_PACKAGE}), a generated Whisper`]: {
     traits: {

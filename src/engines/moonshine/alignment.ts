@@ -1,4 +1,4 @@
-import type { Attention } from './model.ts';
+import type { Attention } from './backend.ts';
 
 /** Width of the median filter over frames, odd, as in Whisper's reference code (whisper/timing.py). */
 const MEDIAN_WIDTH = 7;
@@ -15,7 +15,7 @@ export function tokenStarts(attention: Attention, frames: readonly number[], row
 }
 
 /** [attention rows, frames]: how sure a row is at a frame, compared with the other rows. */
-function averageHeads({ weights, rows, room }: Attention, frames: readonly number[]): Float32Array {
+function averageHeads({ weights, rows, frames: room }: Attention, frames: readonly number[]): Float32Array {
   const heads = weights.length / (rows * room);
   const mean = new Float32Array(rows * frames.length);
   for (let head = 0; head < heads; head += 1) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { NextToken } from './backend.ts';
 import { DecodedSequence, type DecodingOptions } from './decoder.ts';
-import type { NextToken } from './model.ts';
 import { END_TOKEN } from './tokenizer.ts';
 
 const VOCABULARY = 32_768;

@@ -1,5 +1,5 @@
+import type { NextToken, StepChoice } from './backend.ts';
 import { BiasSearch, type BiasTrie, type Choice } from './bias.ts';
-import type { NextToken, StepChoice } from './model.ts';
 import { END_TOKEN, isTextToken } from './tokenizer.ts';
 
 /** How one attempt at a chunk is decoded. */

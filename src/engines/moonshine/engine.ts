@@ -1,3 +1,5 @@
+import { capabilitiesOf, checkChunk, type ModelTraits } from '../capabilities.ts';
+import type { EngineOptions } from '../create-engine.ts';
 import type { BiasPhrase, Capabilities, Chunk, Engine, FinishedChunk, TimedWord } from '../engine.ts';
 import {
   type Answer,
@@ -7,14 +9,12 @@ import {
   DEFAULT_ATTEMPTS,
   nextAttempt,
 } from './attempts.ts';
+import type { MoonshineBackend, SequenceBatch } from './backend.ts';
 import { type BiasStrength, type BiasTrie, buildBiasTrie, DEFAULT_STRENGTH } from './bias.ts';
 import { DecodedSequence } from './decoder.ts';
-import {
-  type DecoderBatch,
-  type EncodedSpeech,
-  MoonshineModel,
-  type MoonshineModelOptions,
-} from './model.ts';
+import { descriptionOf, mostTokensPerSecond } from './flavours.ts';
+import type { EncodedSpeech } from './graphs/speech-memory.ts';
+import { openBackend } from './open-backend.ts';
 import { presentable } from './presentable.ts';
 import { createRandom } from './random.ts';
 import { decodeTokens, tokenBytes } from './tokenizer.ts';
@@ -22,25 +22,15 @@ import { timeWords } from './word-times.ts';
 
 const SAMPLE_RATE = 16_000;
 
-const CAPABILITIES: Capabilities = {
+const ENGLISH: ModelTraits = {
+  engine: 'moonshine',
   languages: ['en'],
-  longestChunkSecond: 30,
-  prompt: true,
-  keywords: true,
-  temperature: true,
-  translate: false,
-  words: true,
-  logprobs: true,
-  batchSize: 8,
-  detectsLanguage: false,
+  abilities: { translate: false, words: true, prompt: true },
 };
 
-/**
- * Text tokens allowed a second of sound. The authors' own guard against loops is 6, which cuts off fast readers: of the shared
- * clips the densest needs 6.9 (years and dates spelled out).
- */
-const TOKENS_PER_SECOND = 9;
 const FEWEST_TOKENS = 12;
+/** The model has 512 positions; a chunk longer than any that the voice detector gives would run over them. */
+const MOST_TOKENS = 500;
 /** Lists of phrases whose tries are kept: the chunks of the requests that run now. */
 const KEPT_TRIES = 16;
 
@@ -61,18 +51,34 @@ interface WaitingChunk {
 interface ActiveChunk extends WaitingChunk {
   readonly temperature: number;
   readonly sequence: DecodedSequence;
+  /** For word times alone: a copy of the sound and its encoding are much to keep. */
+  readonly source?: WordSource;
+}
+
+/** What words are found in. */
+interface WordSource {
   readonly heard: Heard;
   readonly speech: EncodedSpeech;
 }
 
 /** An answer with what is needed to find its words. */
 interface EngineAnswer extends Answer {
-  readonly source?: { readonly heard: Heard; readonly speech: EncodedSpeech };
+  readonly source?: WordSource;
 }
 
 /** Moonshine from the files in a folder. */
-export async function openMoonshineEngine(options: MoonshineModelOptions): Promise<Engine> {
-  return new MoonshineEngine(await MoonshineModel.open(options));
+export async function openMoonshineEngine(options: EngineOptions): Promise<Engine> {
+  const { modelDirectory, cacheDirectory, onBuild, onNotice, languages, abilities } = options;
+  const traits = { ...ENGLISH, ...(languages && { languages }), ...(abilities && { abilities }) };
+  const model = await openBackend({
+    modelDirectory,
+    cacheDirectory,
+    description: descriptionOf(traits),
+    words: traits.abilities.words,
+    ...(onBuild && { onBuild }),
+    ...(onNotice && { onNotice }),
+  });
+  return new MoonshineEngine(model, DEFAULT_ATTEMPTS, DEFAULT_STRENGTH, traits);
 }
 
 /**
@@ -80,20 +86,27 @@ export async function openMoonshineEngine(options: MoonshineModelOptions): Promi
  * are still to be found) -> finished; or waiting again for another attempt.
  */
 export class MoonshineEngine implements Engine {
-  readonly capabilities = CAPABILITIES;
-  readonly #model: MoonshineModel;
+  readonly capabilities: Capabilities;
+  readonly #tokensPerSecond: number;
+  readonly #model: MoonshineBackend;
   readonly #waiting: WaitingChunk[] = [];
-  readonly #batch: DecoderBatch<ActiveChunk>;
+  readonly #batch: SequenceBatch<ActiveChunk>;
   readonly #settled: WaitingChunk[] = [];
+  /** The chunk that is worked on alone, until it is cancelled. */
+  #current: WaitingChunk | undefined;
   readonly #attempts: AttemptOptions;
   readonly #strength: BiasStrength;
   readonly #tries = new Map<string, BiasTrie>();
 
   constructor(
-    model: MoonshineModel,
+    model: MoonshineBackend,
     attempts: AttemptOptions = DEFAULT_ATTEMPTS,
     strength: BiasStrength = DEFAULT_STRENGTH,
+    traits: ModelTraits = ENGLISH,
   ) {
+    const capabilities = capabilitiesOf(traits);
+    this.capabilities = model.sharesSteps ? capabilities : { ...capabilities, batchSize: 1 };
+    this.#tokensPerSecond = mostTokensPerSecond(traits.languages);
     this.#model = model;
     this.#batch = model.createBatch();
     this.#attempts = attempts;
@@ -101,7 +114,8 @@ export class MoonshineEngine implements Engine {
   }
 
   get size(): number {
-    return this.#waiting.length + this.#batch.keys.length + this.#settled.length;
+    const current = this.#current === undefined ? 0 : 1;
+    return current + this.#waiting.length + this.#batch.keys.length + this.#settled.length;
   }
 
   admit(chunk: Chunk): void {
@@ -114,51 +128,62 @@ export class MoonshineEngine implements Engine {
       if (place >= 0) list.splice(place, 1);
     }
     for (const entry of [...this.#batch.keys]) if (entry.chunk.id === id) this.#batch.leave(entry);
+    if (this.#current?.chunk.id === id) this.#current = undefined;
   }
 
   async step(): Promise<readonly FinishedChunk[]> {
     const settled = this.#settled.shift();
-    if (settled !== undefined) return this.#attempt(settled.chunk, () => this.#finish(settled));
+    if (settled !== undefined) return this.#attempt(settled, () => this.#finish(settled));
     const next = this.#waiting.shift();
-    if (next !== undefined) return this.#attempt(next.chunk, () => this.#encode(next));
+    if (next !== undefined) return this.#attempt(next, () => this.#encode(next));
     return this.#decodeStep();
   }
 
   close(): Promise<void> {
     this.#waiting.length = 0;
     this.#settled.length = 0;
+    for (const entry of [...this.#batch.keys]) this.#batch.leave(entry);
     return this.#model.close();
   }
 
   /** Work for one chunk alone: its failure is that chunk's. */
   async #attempt(
-    chunk: Chunk,
+    entry: WaitingChunk,
     work: () => Promise<readonly FinishedChunk[]>,
   ): Promise<readonly FinishedChunk[]> {
+    this.#current = entry;
     try {
-      return await work();
+      const finished = await work();
+      return this.#current === entry ? finished : [];
     } catch (error) {
-      return [{ id: chunk.id, error: error instanceof Error ? error : new Error(String(error)) }];
+      if (this.#current !== entry) return [];
+      return [{ id: entry.chunk.id, error: error instanceof Error ? error : new Error(String(error)) }];
+    } finally {
+      this.#current = undefined;
     }
   }
 
-  async #encode({ chunk, answers, spent }: WaitingChunk): Promise<readonly FinishedChunk[]> {
+  async #encode(waiting: WaitingChunk): Promise<readonly FinishedChunk[]> {
+    const { chunk, answers, spent } = waiting;
+    checkChunk(chunk, this.capabilities);
     const attempt = nextAttempt(chunk, answers, this.#attempts);
     if (attempt === undefined) throw new Error('nothing is left to try');
     const heard = cutAndPad(chunk, attempt);
     const startMs = performance.now();
     const speech = await this.#model.encode(heard.samples);
     spent.encodeSecond += secondsSince(startMs);
+    if (this.#current !== waiting) return [];
     const { temperature, minimumTokens } = attempt;
     const sequence = new DecodedSequence({
-      budget: Math.max(FEWEST_TOKENS, Math.ceil((heard.samples.length / SAMPLE_RATE) * TOKENS_PER_SECOND)),
+      budget: this.#budgetFor(heard.samples.length / SAMPLE_RATE),
       temperature,
       minimumTokens,
       // A draw that was asked for is a new one each time; a fallback is part of the greedy answer.
       random: chunk.temperature > 0 ? Math.random : fallbackRandom(temperature, answers),
       bias: this.#trieFor(chunk.bias),
     });
-    this.#batch.join({ chunk, answers, spent, temperature, sequence, heard, speech }, speech);
+    const source = chunk.wantsWords === true && this.capabilities.words ? { source: { heard, speech } } : {};
+    this.#batch.join({ chunk, answers, spent, temperature, sequence, ...source }, speech);
     return [];
   }
 
@@ -181,7 +206,7 @@ export class MoonshineEngine implements Engine {
   }
 
   /** An attempt has ended: its chunk is settled, or waits for another one. */
-  #conclude({ chunk, answers, spent, sequence, temperature, heard, speech }: ActiveChunk): void {
+  #conclude({ chunk, answers, spent, sequence, temperature, source }: ActiveChunk): void {
     const { tokens, logprobs } = sequence;
     const { text, ends } = decodeTokens(tokens);
     answers.push({
@@ -193,7 +218,7 @@ export class MoonshineEngine implements Engine {
       score: sequence.score,
       cutOff: sequence.endLogprob === undefined,
       temperature,
-      ...(chunk.wantsWords === true && { source: { heard, speech } }),
+      ...(source && { source }),
     });
     const settled = nextAttempt(chunk, answers, this.#attempts) === undefined;
     (settled ? this.#settled : this.#waiting).unshift({ chunk, answers, spent });
@@ -222,7 +247,7 @@ export class MoonshineEngine implements Engine {
   async #timeWords(
     chunk: Chunk,
     tokens: readonly number[],
-    { heard, speech }: NonNullable<EngineAnswer['source']>,
+    { heard, speech }: WordSource,
   ): Promise<TimedWord[]> {
     if (tokens.length === 0) return [];
     const attention = await this.#model.align(speech, tokens);
@@ -241,6 +266,10 @@ export class MoonshineEngine implements Engine {
       startSecond: word.startSecond + heard.startSecond,
       endSecond: word.endSecond + heard.startSecond,
     }));
+  }
+
+  #budgetFor(seconds: number): number {
+    return Math.min(MOST_TOKENS, Math.max(FEWEST_TOKENS, Math.ceil(seconds * this.#tokensPerSecond)));
   }
 
   #trieFor(bias: readonly BiasPhrase[] | undefined): BiasTrie | undefined {

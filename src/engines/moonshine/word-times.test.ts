@@ -22,7 +22,7 @@ function attentionTo(spans: readonly (readonly [number, number])[], seconds: num
       const second = (frame * 384 + 447) / SAMPLE_RATE;
       if (second >= from && second < to) weights[row * frames + frame] = 1;
     }
-  return { weights, rows, frames, room: frames };
+  return { weights, rows, frames };
 }
 
 const spans = [

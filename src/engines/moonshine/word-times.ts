@@ -1,7 +1,7 @@
 import type { SampleSpan, TimedWord } from '../engine.ts';
 import { findPauses, joinPauses, type Pause, pausesBetween } from '../pauses.ts';
 import { tokenStarts } from './alignment.ts';
-import type { Attention } from './model.ts';
+import type { Attention } from './backend.ts';
 import type { TokenText } from './tokenizer.ts';
 
 /** Seconds between two encoder frames: the strides of the stem, 64 x 3 x 2 samples. */

@@ -117,9 +117,12 @@ export class GraphBuilder {
   }
 
   /** Normalisation over the last axis with a gain and no offset. */
-  layerNorm(value: Value, gain: Value, epsilon = 1e-5): Value {
-    const attributes = { axis: -1, epsilon: { float: epsilon } };
-    return this.node('LayerNormalization', [value, gain], { attributes });
+  layerNorm(value: Value, gain: Value, { output }: { output?: string } = {}): Value {
+    const attributes = { axis: -1, epsilon: { float: 1e-5 } };
+    return this.node('LayerNormalization', [value, gain], {
+      attributes,
+      ...(output !== undefined && { outputs: [output] }),
+    });
   }
 
   /** The model so far; more nodes may follow. */

@@ -57,6 +57,9 @@ export class ModelFileError extends Error {
   readonly code = 'model_file_invalid';
 }
 
+/** The file may be the right model, but its weights are not stored in a form we read. */
+export class UnreadableWeightsError extends ModelFileError {}
+
 /**
  * Reads nodes and constants of an ONNX file, also those of `If` branches (as `{graph}` attributes).
  * Constants are views into `file`. Inputs and outputs come with names alone; their shapes are not read.

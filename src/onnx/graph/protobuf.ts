@@ -97,6 +97,15 @@ export class MessageWriter {
     return this;
   }
 
+  /** A number of 8 (wire type 1) or 4 bytes (5), as {@link readFields} gave it. */
+  fixed(field: number, wireType: 1 | 5, value: bigint): this {
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setBigUint64(0, value, true);
+    this.#tag(field, wireType);
+    this.#push(bytes.subarray(0, wireType === 1 ? 8 : 4));
+    return this;
+  }
+
   bytes(field: number, value: Uint8Array): this {
     this.#tag(field, 2);
     this.#push(encodeVarint(BigInt(value.length)));

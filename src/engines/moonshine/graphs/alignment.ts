@@ -1,6 +1,7 @@
 import { joinColumns, scaleMatrix } from '../../../onnx/graph/affine-matrix.ts';
 import { GraphBuilder, type Value } from '../../../onnx/graph/builder.ts';
-import { blockProduct } from '../../../onnx/graph/products.ts';
+import { blockProduct, tensorProduct } from '../../../onnx/graph/products.ts';
+import { embed } from './embedding.ts';
 import { type AttentionHead, type MoonshineDescription, Rotary } from './shape.ts';
 import type { DecoderLayerWeights, DecoderWeights } from './weights.ts';
 
@@ -8,8 +9,7 @@ import type { DecoderLayerWeights, DecoderWeights } from './weights.ts';
  * Where tokens that are already known listened: the decoder over a whole sequence in one run, up to the last layer that has a head
  * asked for, without the vocabulary. About the price of three decoding steps, and paid only by those who want word times.
  *
- * In: `tokens`, `positions` int64 [1, tokens]; `self_mask` [1, 1, tokens, tokens] and `cross_mask` [1, 1, 1, frames], added to the
- * scores; per layer `cross_key.i` [1, heads, headSize, frames] and `cross_value.i` [1, heads, frames, headSize] as in the decoder step.
+ * In: `tokens`, `positions` int64 [1, tokens]; `self_mask` [1, 1, tokens, tokens], added to the scores; `speech` [1, frames, hidden], the encoder's states.
  * Out: `weights` [asked heads, tokens, frames], in the order of `asked`.
  */
 export function buildAlignment(
@@ -18,28 +18,17 @@ export function buildAlignment(
   asked: readonly AttentionHead[],
 ): Uint8Array {
   const graph = new GraphBuilder('moonshine-alignment');
-  const { hidden, layers, embedding, vocabulary } = weights;
+  const { hidden, layers } = weights;
   const context: LayerContext = {
     hidden,
     heads: description.heads,
     position: graph.input('positions', 'int64', [1, 'tokens']),
     selfMask: graph.input('self_mask', 'float32', [1, 1, 'tokens', 'tokens']),
-    crossMask: graph.input('cross_mask', 'float32', [1, 1, 1, 'frames']),
+    speech: graph.input('speech', 'float32', [1, 'frames', hidden]),
     rotary: new Rotary(graph, weights, description.maxPositions),
     attention: [],
   };
-  const table = graph.constant('embedding', {
-    type: 'uint8',
-    dims: [vocabulary, hidden],
-    bytes: embedding.values,
-  });
-  const zero = graph.constant('embedding.zero', {
-    type: 'uint8',
-    dims: [],
-    bytes: Uint8Array.of(embedding.zeroPoint),
-  });
-  const rows = graph.node('Gather', [table, graph.input('tokens', 'int64', [1, 'tokens'])]);
-  let state = graph.node('DequantizeLinear', [rows, graph.scalar(embedding.scale), zero]);
+  let state = embed(graph, graph.input('tokens', 'int64', [1, 'tokens']), weights);
   const last = Math.max(...asked.map(({ layer }) => layer));
   for (const [i, layer] of layers.slice(0, last + 1).entries())
     state = decoderLayer(graph, i, state, layer, { ...context, final: i === last });
@@ -56,7 +45,7 @@ interface LayerContext {
   readonly heads: number;
   readonly position: Value;
   readonly selfMask: Value;
-  readonly crossMask: Value;
+  readonly speech: Value;
   readonly rotary: Rotary;
   /** Collects the cross-attention weights of each layer, [1, heads, tokens, frames]. */
   readonly attention: Value[];
@@ -101,7 +90,7 @@ function crossAttention(
   i: number,
   input: Value,
   layer: DecoderLayerWeights,
-  { hidden, heads, crossMask, attention }: LayerContext,
+  { hidden, heads, speech, attention }: LayerContext,
 ): () => Value {
   const size = hidden / heads;
   const byHead = (value: Value): Value =>
@@ -109,12 +98,13 @@ function crossAttention(
   const normed = graph.layerNorm(input, graph.floats(`layer${i}.cross_norm`, layer.crossNorm));
   const scaled = scaleMatrix(layer.cross.query, 1 / Math.sqrt(size));
   const query = byHead(blockProduct(graph, `layer${i}.cross_query`, normed, scaled));
-  const keys = graph.input(`cross_key.${i}`, 'float32', [1, heads, size, 'frames']);
-  const scores = graph.add(graph.node('MatMul', [query, keys]), crossMask);
+  const keys = tensorProduct(graph, `layer${i}.cross_key`, speech, layer.cross.key);
+  const columns = graph.transpose(graph.reshape(keys, 1, -1, heads, size), 0, 2, 3, 1);
+  const scores = graph.node('MatMul', [query, columns]);
   const weights = graph.node('Softmax', [scores], { attributes: { axis: -1 } });
   attention.push(weights);
   return () => {
-    const values = graph.input(`cross_value.${i}`, 'float32', [1, heads, 'frames', size]);
+    const values = byHead(tensorProduct(graph, `layer${i}.cross_value`, speech, layer.cross.value));
     const heard = graph.transpose(graph.node('MatMul', [weights, values]), 0, 2, 1, 3);
     return blockProduct(
       graph,

@@ -29,6 +29,14 @@ export function encoderInput(samples: Float32Array): {
   return { data, dims: [rows, ROW_SAMPLES] };
 }
 
+/** The samples, with silence on both sides where they are fewer. */
+export function atLeast(samples: Float32Array, length: number): Float32Array {
+  if (samples.length >= length) return samples;
+  const padded = new Float32Array(length);
+  padded.set(samples, Math.floor((length - samples.length) / 2));
+  return padded;
+}
+
 /** Frames the encoder makes of that many samples, 41.6 a second. The rest of the room in its output is padding. */
 export function encoderFrames(samples: number): number {
   const first = convolved(samples, KERNEL_SAMPLES, ROW_SAMPLES);

@@ -2,29 +2,23 @@ import { joinColumns } from '../../../onnx/graph/affine-matrix.ts';
 import { GraphBuilder, type Value } from '../../../onnx/graph/builder.ts';
 import { bytesOf } from '../../../onnx/graph/model-file.ts';
 import { floatProduct, type Product, rowProduct, tensorProduct } from '../../../onnx/graph/products.ts';
-import { FRAME_STEP, type MoonshineDescription, Rotary } from './shape.ts';
+import { type MoonshineDescription, Rotary } from './shape.ts';
 import { buildStem } from './stem.ts';
-import type { DecoderWeights, EncoderLayerWeights, EncoderWeights } from './weights.ts';
+import type { EncoderLayerWeights, EncoderWeights } from './weights.ts';
 
 export interface EncoderOptions {
   /** `fast` is what ships; `float` computes everything in floats, to measure the former against. */
   precision?: 'fast' | 'float';
-  /** Adds the output `last_hidden_state` [1, frames, hidden]. */
-  hiddenState?: boolean;
 }
 
 /**
- * Encoder of one utterance: `audio` [rows, stride] (see `encoderInput`) to the keys and values that the decoder's
- * cross-attention reads in every step, `keys` [layers * heads, headSize, room] and `values`
- * [layers * heads, room, headSize]. Room is the number of frames rounded up to {@link FRAME_STEP}, zeros behind the last:
- * sums over it then run in the same order, to the last bit, whatever a batch pads it to.
- * One utterance a run, because the norm of the stem takes its statistics over all of it.
+ * Encoder of one utterance: `audio` [rows, stride] (see `encoderInput`) to `states` [1, frames, hidden], which the decoder's
+ * cross-attention reads in every step. One utterance a run, because the norm of the stem takes its statistics over all of it.
  */
 export function buildEncoder(
   weights: EncoderWeights,
-  decoder: DecoderWeights,
   description: MoonshineDescription,
-  { precision = 'fast', hiddenState = false }: EncoderOptions = {},
+  { precision = 'fast' }: EncoderOptions = {},
 ): Uint8Array {
   const graph = new GraphBuilder('moonshine-encoder');
   const isFast = precision === 'fast';
@@ -44,12 +38,9 @@ export function buildEncoder(
   weights.layers.forEach((layer, i) => {
     state = encoderLayer(graph, `layer${i}`, state, layer, context);
   });
-  const last = graph.layerNorm(state, graph.floats('final_norm', weights.finalNorm));
-  if (hiddenState) {
-    graph.node('Identity', [last], { outputs: ['last_hidden_state'] });
-    graph.output('last_hidden_state', 'float32', [1, 'frames', weights.hidden]);
-  }
-  crossAttentionState(graph, padFrames(graph, last), decoder, context);
+  const gain = graph.floats('final_norm', weights.finalNorm);
+  graph.layerNorm(state, gain, { output: 'states' });
+  graph.output('states', 'float32', [1, 'frames', weights.hidden]);
   return graph.build();
 }
 
@@ -107,37 +98,4 @@ function encoderLayer(
   const rows = graph.reshape(mlpInput, -1, hidden);
   const inner = graph.fused('Gelu', [productOfNormed(graph, `${name}.up`, rows, layer.up, layer.upBias)]);
   return graph.add(attended, product(graph, `${name}.down`, inner, layer.down, layer.downBias));
-}
-
-/** `value` [1, frames, hidden] with zeros behind up to a multiple of {@link FRAME_STEP}. */
-function padFrames(graph: GraphBuilder, value: Value): Value {
-  const frames = graph.slice(graph.node('Shape', [value]), 0, 1, 2);
-  // ONNX Mod takes the sign of the divisor: -frames mod 16 is what is missing.
-  const missing = graph.node('Mod', [graph.node('Neg', [frames]), graph.integers(FRAME_STEP)]);
-  return graph.node('Pad', [
-    value,
-    graph.concat([graph.integers(0, 0, 0, 0), missing, graph.integers(0)], 0),
-  ]);
-}
-
-/** Keys (transposed, so that a step's product reads them in memory order) and values of all decoder layers. */
-function crossAttentionState(
-  graph: GraphBuilder,
-  last: Value,
-  decoder: DecoderWeights,
-  context: LayerContext,
-): void {
-  const { hidden, heads, product } = context;
-  const size = hidden / heads;
-  const all = decoder.layers.length * heads;
-  const sides = [
-    { output: 'keys', weight: 'key', order: [1, 2, 0], dims: [all, size, 'room'] },
-    { output: 'values', weight: 'value', order: [1, 0, 2], dims: [all, 'room', size] },
-  ] as const;
-  for (const { output, weight, order, dims } of sides) {
-    const joined = joinColumns(decoder.layers.map((layer) => layer.cross[weight]));
-    const byHead = graph.reshape(product(graph, output, last, joined), -1, all, size);
-    graph.node('Transpose', [byHead], { attributes: { perm: order }, outputs: [output] });
-    graph.output(output, 'float32', dims);
-  }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type EncodedSpeech, type FeedData, KvCache } from './kv-cache.ts';
+import { type FeedData, KvCache } from './kv-cache.ts';
+import type { EncodedSpeech } from './speech-memory.ts';
 
 const shape = { layers: 2, heads: 2, headSize: 3, hidden: 6, vocabulary: 10 };
 
@@ -10,14 +11,12 @@ interface FakeTensor {
 
 const createCache = () => new KvCache<string, FakeTensor>(shape, (data, dims) => ({ data, dims }));
 
-/** Speech whose keys say `id + row / 100 + frame / 10000` and values the same, negative; zeros behind. */
+/** Speech whose states say `id + frame / 100 + element / 10000`; something else behind its last frame. */
 function speech(id: number, frames: number): EncodedSpeech {
-  const rows = shape.layers * shape.hidden;
-  const room = Math.ceil(frames / 16) * 16;
-  const keys = Float32Array.from({ length: rows * room }, (_, i) =>
-    i % room < frames ? id + Math.floor(i / room) / 100 + (i % room) / 10000 : 0,
+  const states = Float32Array.from({ length: (frames + 3) * shape.hidden }, (_, i) =>
+    i < frames * shape.hidden ? id + Math.floor(i / shape.hidden) / 100 + (i % shape.hidden) / 10000 : 99,
   );
-  return { keys, values: keys.map((value) => -value), frames };
+  return { states, frames };
 }
 
 /** What a step would return: every number names the slot's sequence and the step. */
@@ -39,14 +38,16 @@ function part(feed: FakeTensor | undefined, slot: number): number[] {
 const heard = (mask: readonly number[]) => mask.flatMap((value, i) => (value === 0 ? [i] : []));
 
 describe('KvCache', () => {
-  it('feeds a sequence alone from the arrays of the encoder', () => {
+  it('feeds a sequence alone', () => {
     const cache = createCache();
-    const { keys, values, frames } = speech(1, 5);
-    cache.join('a', { keys, values, frames }, 1);
+    cache.join('a', speech(1, 5), 1);
     const feeds = cache.feeds();
-    expect(feeds['cross_key.1']?.data.buffer).toBe(keys.buffer);
-    expect(feeds['cross_key.1']?.dims).toEqual([1, 2, 3, 16]);
-    expect(feeds['cross_value.0']?.dims).toEqual([1, 2, 16, 3]);
+    expect(feeds.speech?.dims).toEqual([1, 96, 6]);
+    expect(
+      part(feeds.speech, 0)
+        .slice(4 * 6, 5 * 6 + 1)
+        .map((value) => Math.round(value * 10000)),
+    ).toEqual([10400, 10401, 10402, 10403, 10404, 10405, 0]);
     expect(part(feeds.token, 0)).toEqual([1]);
     expect(heard(part(feeds.cross_mask, 0))).toEqual([0, 1, 2, 3, 4]);
     expect(heard(part(feeds.self_mask, 0))).toEqual([(feeds['self_key.0']?.dims[2] ?? 0) + 0]);
@@ -56,17 +57,19 @@ describe('KvCache', () => {
     const cache = createCache();
     cache.join('a', speech(1, 5), 1);
     cache.advance(0, 7, fresh([1], 0));
-    cache.join('b', speech(2, 20), 1);
+    cache.join('b', speech(2, 140), 1);
     const feeds = cache.feeds();
-    const room = feeds.cross_mask?.dims[3] ?? 0;
-    expect(room).toBeGreaterThanOrEqual(20);
+    const room = feeds.cross_mask?.dims[2] ?? 0;
+    expect(room).toBeGreaterThanOrEqual(140);
     expect(heard(part(feeds.cross_mask, 0)).length).toBe(5);
-    expect(heard(part(feeds.cross_mask, 1)).length).toBe(20);
+    expect(heard(part(feeds.cross_mask, 1)).length).toBe(140);
     expect([part(feeds.token, 0), part(feeds.token, 1)]).toEqual([[7], [1]]);
     expect([part(feeds.position, 0), part(feeds.position, 1)]).toEqual([[1], [0]]);
-    // key row 4 (head 1, element 1) of layer 1 is row 10 of the encoder's array
-    const keys = part(feeds['cross_key.1'], 0).slice(4 * room, 4 * room + 6);
-    expect(keys.map((value) => Math.round(value * 10000))).toEqual([11000, 11001, 11002, 11003, 11004, 0]);
+    expect(feeds.speech?.dims).toEqual([2, room, 6]);
+    const states = part(feeds.speech, 0);
+    expect(states[4 * 6]).toBeCloseTo(1.04, 5);
+    expect(states.slice(5 * 6).every((value) => value === 0)).toBe(true);
+    expect(part(feeds.speech, 1)[139 * 6]).toBeCloseTo(3.39, 5);
     const positions = feeds['self_key.0']?.dims[2] ?? 0;
     expect(heard(part(feeds.self_mask, 0))).toEqual([0, positions]);
     expect(part(feeds['self_value.1'], 0).slice(0, 4)).toEqual([1000, 1000, 1000, 0]);
@@ -82,13 +85,31 @@ describe('KvCache', () => {
     const feeds = cache.feeds();
     expect(part(feeds.token, 0)).toEqual([7]);
     expect(heard(part(feeds.cross_mask, 0)).length).toBe(12);
-    expect(part(feeds['cross_key.0'], 0)[0]).toBeCloseTo(3, 5);
+    expect(part(feeds.speech, 0)[0]).toBeCloseTo(3, 5);
     expect(part(feeds['self_key.0'], 0)[0]).toBe(3000);
     expect(part(feeds['self_key.0'], 1)[0]).toBe(2000);
     cache.leave(1);
     cache.leave(0);
     expect(cache.size).toBe(0);
     expect(() => cache.leave(0)).toThrow(RangeError);
+  });
+
+  it('gives room back when only short speech is left, and leaves nothing of the longer one in it', () => {
+    const cache = createCache();
+    cache.join('a', speech(1, 500), 1);
+    cache.join('b', speech(2, 5), 1);
+    cache.leave(0);
+    cache.join('c', speech(3, 7), 1);
+    const feeds = cache.feeds();
+    expect(feeds.speech?.dims).toEqual([2, 96, 6]);
+    expect([part(feeds.speech, 0)[0], part(feeds.speech, 1)[0]]).toEqual([2, 3]);
+    cache.leave(0);
+    cache.join('d', speech(4, 3), 1);
+    expect(
+      part(cache.feeds().speech, 1)
+        .slice(3 * 6)
+        .every((value) => value === 0),
+    ).toBe(true);
   });
 
   it('keeps what was said when its room grows', () => {

@@ -139,7 +139,7 @@ function frameGroups(graph: GraphBuilder, value: Value, { kernel, stride, inputs
 
 /** The taps `first` to `end` (exclusive) as a matrix [taps * inputs, outputs]. */
 function tapMatrix(convolution: Convolution, first: number, end: number): AffineMatrix {
-  const { inputs, outputs, kernel, values, scale, zeroPoint } = convolution;
+  const { inputs, outputs, kernel, values, scales, zeroPoint } = convolution;
   const rows = (end - first) * inputs;
   const matrix = new Int8Array(rows * outputs);
   for (let output = 0; output < outputs; output++) {
@@ -153,7 +153,7 @@ function tapMatrix(convolution: Convolution, first: number, end: number): Affine
     rows,
     columns: outputs,
     values: matrix,
-    scales: new Float32Array(outputs).fill(scale),
+    scales,
     zeroPoints: new Int8Array(outputs).fill(zeroPoint),
   };
 }

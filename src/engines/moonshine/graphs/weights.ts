@@ -1,11 +1,12 @@
-import { type AffineMatrix, fromUnsigned } from '../../../onnx/graph/affine-matrix.ts';
-import type { Graph, GraphNode, TensorData } from '../../../onnx/graph/model-file.ts';
-import { ModelFileError } from '../../../onnx/graph/model-file.ts';
+import type { AffineMatrix } from '../../../onnx/graph/affine-matrix.ts';
+import type { Graph } from '../../../onnx/graph/model-file.ts';
+import { createLookup } from './weight-lookup.ts';
 
-/** A convolution over time in 8 bits: weight [outputs, inputs, kernel] = `scale * (values - zeroPoint)`. */
+/** A convolution over time in 8 bits: weight [outputs, inputs, kernel] = `scales[output] * (values - zeroPoint)`. */
 export interface Convolution {
   values: Int8Array;
-  scale: number;
+  /** [outputs] */
+  scales: Float32Array;
   zeroPoint: number;
   outputs: number;
   inputs: number;
@@ -58,14 +59,17 @@ export interface DecoderLayerWeights {
 export interface DecoderWeights {
   hidden: number;
   vocabulary: number;
-  /** Token embedding, tied with the head: uint8 [vocabulary, hidden], one scale and zero point. */
-  embedding: { values: Uint8Array; scale: number; zeroPoint: number };
+  /** Token embedding, tied with the head: uint8 [vocabulary, hidden], one zero point and a scale for each token. */
+  embedding: { values: Uint8Array; scales: Float32Array; zeroPoint: number };
   rotaryFrequencies: Float32Array;
   layers: readonly DecoderLayerWeights[];
   finalNorm: Float32Array;
 }
 
-/** The weights of a shipped `encoder_model.onnx`, found by the names PyTorch gave the layers. */
+/**
+ * The weights of an `encoder_model.onnx` as its publisher ships it, in 8 bits or in floats, found by the names PyTorch gave the layers.
+ * @throws ModelFileError when one is missing.
+ */
 export function readEncoderWeights(graph: Graph): EncoderWeights {
   const lookup = createLookup(graph);
   const groupGain = lookup.floats(lookup.inputOf('/groupnorm/Mul', 1));
@@ -88,22 +92,19 @@ export function readEncoderWeights(graph: Graph): EncoderWeights {
   };
 }
 
-/** The weights of a shipped `decoder_model_merged.onnx`; both branches of its `If` share them. */
+/**
+ * The weights of a `decoder_model_merged.onnx` as its publisher ships it; both branches of its `If` share them.
+ * @throws ModelFileError when one is missing.
+ */
 export function readDecoderWeights(graph: Graph): DecoderWeights {
   const lookup = createLookup(graph);
-  const table = 'model.decoder.embed_tokens.weight_merged_0';
-  const embedding = lookup.tensor(`${table}_quantized`);
-  const [vocabulary = 0, hidden = 0] = embedding.dims;
+  const { vocabulary, hidden, ...embedding } = lookup.embedding('model.decoder.embed_tokens.weight_merged_0');
   const norm = (name: string) => lookup.floats(`model.decoder.${name}.weight_merged_0`);
   const bias = (name: string) => lookup.floats(`model.decoder.${name}.bias_merged_0`);
   return {
     hidden,
     vocabulary,
-    embedding: {
-      values: embedding.bytes,
-      scale: lookup.number(`${table}_scale`),
-      zeroPoint: lookup.number(`${table}_zero_point`),
-    },
+    embedding,
     rotaryFrequencies: lookup.floats('/model/decoder/rotary_emb/Cast_1_output_0'),
     layers: lookup.layers('/model/decoder/layers.').map((layer) => ({
       selfNorm: norm(`layers.${layer}.input_layernorm`),
@@ -118,79 +119,4 @@ export function readDecoderWeights(graph: Graph): DecoderWeights {
     })),
     finalNorm: norm('norm'),
   };
-}
-
-function createLookup(root: Graph) {
-  const nodes = new Map<string, GraphNode>();
-  const initializers = new Map<string, TensorData>();
-  collect(root, nodes, initializers);
-
-  const tensor = (name: string): TensorData => {
-    const found = initializers.get(name);
-    if (!found)
-      throw new ModelFileError(
-        `the file holds no weight "${name}"; it is not a Moonshine model this version knows`,
-      );
-    return found;
-  };
-  const node = (name: string): GraphNode => {
-    const found = nodes.get(name);
-    if (!found)
-      throw new ModelFileError(
-        `the file holds no node "${name}"; it is not a Moonshine model this version knows`,
-      );
-    return found;
-  };
-  const inputOf = (name: string, input: number): string => node(name).inputs[input] ?? '';
-  const floats = (name: string): Float32Array => {
-    const { bytes } = tensor(name);
-    return new Float32Array(bytes.slice().buffer);
-  };
-  const number = (name: string): number => {
-    const found = tensor(name);
-    return (found.type === 'float32' ? floats(name)[0] : found.bytes[0]) ?? 0;
-  };
-  /** Products are `MatMulInteger(input, weight, input zero point, weight zero point)` with the scale beside the weight. */
-  const matrix = (name: string): AffineMatrix => {
-    const { inputs } = node(`${name}/MatMul_quant`);
-    const weight = inputs[1] ?? '';
-    const { bytes, dims } = tensor(weight);
-    const scale = number(weight.replace(/_quantized$/, '_scale'));
-    return fromUnsigned(bytes, dims[1] ?? 0, scale, number(inputs[3] ?? ''));
-  };
-  /** Convolutions are stored int8 and restored as `values * scale + offset` (the file calls the offset zero point). */
-  const convolution = (name: string): Convolution => {
-    const { bytes, dims } = tensor(`${name}.weight_quantized`);
-    const [outputs = 0, inputs = 0, kernel = 0] = dims;
-    const scale = number(`${name}.weight_scale`);
-    const zeroPoint = Math.round(-number(`${name}.weight_zero_point`) / scale);
-    const strides = node(`/${name}/Conv`).attributes.get('strides');
-    const stride = Array.isArray(strides) ? Number(strides[0]) : 1;
-    return { values: new Int8Array(bytes.slice().buffer), scale, zeroPoint, outputs, inputs, kernel, stride };
-  };
-  const attention = (name: string): AttentionWeights => ({
-    query: matrix(`${name}/q_proj`),
-    key: matrix(`${name}/k_proj`),
-    value: matrix(`${name}/v_proj`),
-    output: matrix(`${name}/dense`),
-  });
-  const layers = (prefix: string): number[] => {
-    const numbers = [...nodes.keys()]
-      .filter((name) => name.startsWith(prefix))
-      .map((name) => Number.parseInt(name.slice(prefix.length), 10));
-    return [...new Set(numbers)].sort((a, b) => a - b);
-  };
-  return { tensor, inputOf, floats, number, matrix, convolution, attention, layers };
-}
-
-/** Nodes and constants of a graph and of the branches inside it, by name. */
-function collect(graph: Graph, nodes: Map<string, GraphNode>, initializers: Map<string, TensorData>): void {
-  for (const [name, data] of graph.initializers) initializers.set(name, data);
-  for (const node of graph.nodes) {
-    if (!nodes.has(node.name)) nodes.set(node.name, node);
-    for (const attribute of node.attributes.values()) {
-      if (typeof attribute === 'object' && 'graph' in attribute)
-        collect(attribute.graph, nodes, initializers);
-    }
-  }
 }
