@@ -55,9 +55,10 @@ describe('createModelRegistry', () => {
     const elsewhere = createModelRegistry({
       models,
       aliases: { a: 'hosted' },
-      isServedElsewhere: (name) => name === 'hosted',
+      servedElsewhere: ['hosted'],
     });
     expect(elsewhere.known('a')).toBeUndefined();
+    expect(() => elsewhere.resolve('nope')).toThrow(/Available models: .*hosted/);
   });
 
   it('follows a list that grows', () => {

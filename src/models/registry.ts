@@ -27,13 +27,13 @@ export interface ModelRegistryOptions {
   readonly aliases?: Readonly<Record<string, string>>;
   /** Whether a model's files are here. Default: all are. */
   readonly isInstalled?: (id: string) => boolean;
-  /** Names that are served elsewhere, so that an alias may mean them. */
-  readonly isServedElsewhere?: (name: string) => boolean;
+  /** Names that are served elsewhere: an alias may mean them, and who asks for a name that is not there is told of them. */
+  readonly servedElsewhere?: readonly string[];
 }
 
 /** Throws ConfigError for a configured alias that leads nowhere. */
 export function createModelRegistry(options: ModelRegistryOptions): ModelRegistry {
-  const { aliases = {}, isInstalled = () => true, isServedElsewhere = () => false } = options;
+  const { aliases = {}, isInstalled = () => true, servedElsewhere = [] } = options;
   const models = () => (typeof options.models === 'function' ? options.models() : options.models);
   const names = (): ReadonlyMap<string, ModelEntry> => {
     const byId = new Map(models().map((model) => [model.id, model]));
@@ -46,7 +46,7 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
     }
     return all;
   };
-  refuseDangling(aliases, models(), isServedElsewhere);
+  refuseDangling(aliases, models(), servedElsewhere);
   const listKnown = () => [...names()].map(([name, model]) => ({ name, model }));
   const list = () => listKnown().filter(({ model }) => isInstalled(model.id));
   return {
@@ -57,10 +57,9 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
     resolve(name) {
       const model = names().get(name);
       if (model === undefined)
-        throw new ModelNotFoundError(
-          name,
-          list().map((usable) => usable.name),
-        );
+        throw new ModelNotFoundError(name, [
+          ...new Set([...list().map((usable) => usable.name), ...servedElsewhere]),
+        ]);
       if (!isInstalled(model.id)) throw new ModelNotInstalledError(name, model.id);
       return model;
     },
@@ -70,11 +69,11 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
 function refuseDangling(
   aliases: Readonly<Record<string, string>>,
   models: readonly ModelEntry[],
-  isServedElsewhere: (name: string) => boolean,
+  servedElsewhere: readonly string[],
 ): void {
   const ids = models.map(({ id }) => id);
   for (const [alias, target] of Object.entries(aliases))
-    if (!ids.includes(target) && !isServedElsewhere(target))
+    if (!ids.includes(target) && !servedElsewhere.includes(target))
       throw new ConfigError(
         `The alias ${alias} names the model ${target}, which is none of ${ids.join(', ')}.`,
       );

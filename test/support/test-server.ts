@@ -133,7 +133,7 @@ async function fakeServices(
   const models = createModelRegistry({
     models: () => [...library.models(), SLASHED_MODEL],
     aliases: config.aliases,
-    isServedElsewhere: (name) => Object.hasOwn(config.routes, name),
+    servedElsewhere: Object.keys(config.routes),
     isInstalled: (id) =>
       id === SLASHED_MODEL.id || BUNDLED_MODELS.some((model) => model.id === id) || library.isInstalled(id),
   });
