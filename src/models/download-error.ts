@@ -3,6 +3,8 @@ import { AbortedError, StenographerError } from '../errors.ts';
 export interface DownloadErrorDetails {
   /** Whether the same step may work a moment later. */
   readonly transient?: boolean;
+  /** Whether the attempt counts as one that brought nothing, although some bytes came. */
+  readonly fruitless?: boolean;
   /** What the hub asks to wait before that. */
   readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
@@ -11,11 +13,14 @@ export interface DownloadErrorDetails {
 /** A model could not be fetched. The message names the host and what to do, never the token or a signed URL. */
 export class DownloadError extends StenographerError {
   readonly transient: boolean;
+  readonly fruitless: boolean;
   readonly retryAfterMs: number | undefined;
 
-  constructor(message: string, { transient = false, retryAfterMs, cause }: DownloadErrorDetails = {}) {
+  constructor(message: string, details: DownloadErrorDetails = {}) {
+    const { transient = false, fruitless = false, retryAfterMs, cause } = details;
     super('download_failed', message, { cause });
     this.transient = transient;
+    this.fruitless = fruitless;
     this.retryAfterMs = retryAfterMs;
   }
 

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startConnectProxy } from '../../test/support/connect-proxy.ts';
 import { type FakeHub, startFakeHub } from '../../test/support/fake-hub.ts';
+import { createManualClock } from '../../test/support/manual-clock.ts';
 import { type DownloadTask, downloadFile } from './download.ts';
 import { createHubRequester, type HubOptions, type HubRequester } from './hub-request.ts';
 
@@ -177,6 +177,54 @@ describe('downloadFile', () => {
     ).rejects.toMatchObject({ code: 'download_failed', message: expect.stringContaining('stopped sending') });
   });
 
+  it('gives up a hub that trickles, goes on where it was, and says so when that is all it does', async () => {
+    const clock = createManualClock();
+    // A new piece for each connection, then nothing: what came is much less than a minute at the slowest pace.
+    hub.behaviour = { stallAfterBytes: 1000 };
+    let received = 0;
+    const onProgress = (bytes: number): void => {
+      received = bytes;
+    };
+    const running = downloadFile(requesterFor({ clock }), task(), { retry: RETRY, onProgress });
+    running.catch(() => undefined);
+    for (let attempt = 1; attempt <= RETRY.fruitless + 1; attempt += 1) {
+      await expect.poll(() => received, { timeout: 5000 }).toBe(attempt * 1000);
+      await clock.advance(60);
+    }
+    await expect(running).rejects.toMatchObject({
+      code: 'download_failed',
+      message: expect.stringMatching(/^127\.0\.0\.1:\d+ sends less than 1024 bytes a second/),
+    });
+    expect(hub.transfers.map(({ range }) => range)).toEqual([
+      undefined,
+      ...[1000, 2000, 3000].map((from) => `bytes=${from}-`),
+    ]);
+    hub.behaviour = {};
+    await download();
+    await expectWhole();
+    expect(hub.transfers.at(-1)?.range).toBe('bytes=4000-');
+  });
+
+  it('waits for one that is slow but not that slow', async () => {
+    const clock = createManualClock();
+    hub.behaviour = { stallAfterBytes: 100_000 };
+    let received = 0;
+    const running = downloadFile(requesterFor({ clock }), task(), {
+      retry: { ...RETRY, fruitless: 0 },
+      onProgress: (bytes) => {
+        received = bytes;
+      },
+    });
+    running.catch(() => undefined);
+    await expect.poll(() => received, { timeout: 5000 }).toBe(100_000);
+    // The first minute brought enough; the second nothing.
+    await clock.advance(60);
+    expect(await Promise.race([running.catch(() => 'ended'), 'running'])).toBe('running');
+    await clock.advance(60);
+    await expect(running).rejects.toMatchObject({ code: 'download_failed' });
+    expect(hub.transfers).toHaveLength(1);
+  });
+
   it('waits and tries again after 503 and 429, as long as it is told to', async () => {
     for (const code of [503, 429]) {
       hub.behaviour = { status: { code, times: 2, retryAfter: '0' } };
@@ -268,32 +316,18 @@ describe('redirects', () => {
 
 describe('proxies', () => {
   it('goes through HTTP_PROXY, and past it for hosts of NO_PROXY', async () => {
-    const asked: string[] = [];
-    const proxy = createServer((_request, response) => void response.writeHead(500).end());
-    proxy.on('connect', (request, socket, head) => {
-      asked.push(request.url ?? '');
-      const target = new URL(`http://${request.url}`);
-      const upstream = connect(Number(target.port), target.hostname, () => {
-        socket.write('HTTP/1.1 200 OK\r\n\r\n');
-        upstream.write(head);
-        upstream.pipe(socket).pipe(upstream);
-      });
-      upstream.on('error', () => socket.destroy());
-      socket.on('error', () => upstream.destroy());
-    });
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-    const httpProxy = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const proxy = await startConnectProxy();
+    const httpProxy = proxy.url;
     try {
       await download({ httpProxy });
       await expectWhole();
-      expect(asked).toEqual([new URL(hub.url).host]);
+      expect(proxy.asked).toEqual([new URL(hub.url).host]);
       await rm(join(folder, 'model.bin'));
       await download({ httpProxy, noProxy: '127.0.0.1' });
-      expect(asked).toHaveLength(1);
+      expect(proxy.asked).toHaveLength(1);
     } finally {
       for (const requester of requesters.splice(0)) await requester.close();
-      proxy.closeAllConnections();
-      await new Promise((resolve) => proxy.close(resolve));
+      await proxy.close();
     }
   });
 

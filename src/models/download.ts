@@ -133,7 +133,7 @@ async function receive(
   });
   try {
     await checkAnswer(response, task, part);
-    for await (const piece of response.body as AsyncIterable<Buffer>) {
+    for await (const piece of response.pieces()) {
       if (part.hasher.sizeBytes + piece.length > task.expected.sizeBytes)
         throw new DownloadRefusedError(
           `${response.host} sends more of ${task.name} than the ${task.expected.sizeBytes} bytes it should have. It was deleted.`,

@@ -1,7 +1,9 @@
 import type { Readable } from 'node:stream';
 import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { ConfigError } from '../errors.ts';
+import { type Clock, SYSTEM_CLOCK } from '../util/clock.ts';
 import { DownloadError } from './download-error.ts';
+import { pacedPieces } from './paced-pieces.ts';
 
 /** Where models come from and how it is reached. */
 export interface HubOptions {
@@ -17,6 +19,8 @@ export interface HubOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** Longest silence, before the headers and between two pieces of a body. Default 30 000. */
   readonly idleTimeoutMs?: number | undefined;
+  /** Measures how fast bodies come. Default the system's. */
+  readonly clock?: Clock | undefined;
 }
 
 export const DEFAULT_ENDPOINT = 'https://huggingface.co';
@@ -32,7 +36,10 @@ export interface HubResponse {
   readonly status: number;
   /** Lower-case names; of a header that came twice, the first. */
   readonly headers: ReadonlyMap<string, string>;
+  /** To be destroyed in the end, read or not. */
   readonly body: Readable;
+  /** The body, given up when it trickles: see pacedPieces. */
+  pieces(): AsyncIterable<Buffer>;
   /** The host that answered, for messages: where redirects led. */
   readonly host: string;
 }
@@ -51,6 +58,7 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 export function createHubRequester(options: HubOptions): HubRequester {
   const endpoint = parseEndpoint(options.endpoint ?? DEFAULT_ENDPOINT);
   const dispatcher = openDispatcher(options);
+  const { clock = SYSTEM_CLOCK } = options;
 
   async function follow(url: URL, wanted: HubRequest, redirects: number): Promise<HubResponse> {
     const { response, headers } = await ask(url, wanted);
@@ -62,7 +70,8 @@ export function createHubRequester(options: HubOptions): HubRequester {
           `${url.host} sent a compressed body although none was asked for. A proxy or mirror in between must pass files on as they are.`,
         );
       }
-      return { status: response.statusCode, headers, body: response.body, host: url.host };
+      const { statusCode: status, body } = response;
+      return { status, headers, body, host: url.host, pieces: () => pacedPieces(body, url.host, clock) };
     }
     response.body.on('error', () => undefined).destroy();
     if (redirects >= MAXIMUM_REDIRECTS)

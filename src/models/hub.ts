@@ -96,13 +96,14 @@ function fetchBy(requester: HubRequester, signal: AbortSignal | undefined): type
 }
 
 async function readSmall(
-  { body, host }: HubResponse,
+  response: HubResponse,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  const { host } = response;
   const pieces: Buffer[] = [];
   let bytes = 0;
   try {
-    for await (const piece of body as AsyncIterable<Buffer>) {
+    for await (const piece of response.pieces()) {
       bytes += piece.length;
       if (bytes > MAXIMUM_ANSWER_BYTES)
         throw new DownloadError(`${host} answers a question about files with too many bytes.`);

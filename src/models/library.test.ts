@@ -195,8 +195,46 @@ describe('install', () => {
     await library.install('acme/small');
     expectInstalled(library, 'acme/small', { 'ggml.bin': OTHER_WEIGHTS, 'tokens.json': TOKENS });
     expect(library.directoryOf('acme/small')).not.toBe(before);
-    expect(existsSync(before ?? '')).toBe(false);
     expect(library.get('acme/small')?.outdated).toBe(false);
+  });
+
+  it('the version before stays for processes that are loading it: until the next one, or until a server starts', async () => {
+    const library = open([small()]);
+    const pull = async (): Promise<string> => {
+      await library.install('acme/small', { force: true });
+      return library.directoryOf('acme/small') ?? '';
+    };
+    const first = await pull();
+    const second = await pull();
+    expect(second).not.toBe(first);
+    // As a process reads it that asked for the folder before.
+    expect(readFileSync(join(first, 'ggml.bin')).equals(WEIGHTS)).toBe(true);
+    const third = await pull();
+    expect([first, second, third].map((path) => existsSync(path))).toEqual([false, true, true]);
+
+    hub.behaviour = { stallAfterBytes: 100_000 };
+    const running = library.install('acme/small', { force: true });
+    running.catch(() => undefined);
+    await hub.sent(hub.sentBytes + 100_000);
+    const server = open([small()]);
+    // Somebody is at work on this model.
+    await server.removeOldVersions();
+    expect(existsSync(second)).toBe(true);
+    await library.close();
+    await server.removeOldVersions();
+    expect([second, third].map((path) => existsSync(path))).toEqual([false, true]);
+    expectInstalled(server, 'acme/small', { 'ggml.bin': WEIGHTS, 'tokens.json': TOKENS });
+    // What was fetched of the next version is kept, and no lock.
+    expect(readdirSync(join(folder, 'models', 'acme%2Fsmall')).sort()).toEqual([
+      expect.stringMatching(/^incoming-/),
+      'manifest.json',
+      expect.stringMatching(/^v/),
+    ]);
+    expect(readdirSync(join(folder, 'models', '.locks'))).toEqual([]);
+    hub.behaviour = {};
+    await server.install('acme/small', { force: true });
+    const { freedBytes } = await server.remove('acme/small');
+    expect(freedBytes).toBe(2 * (WEIGHTS.length + TOKENS.length));
   });
 
   it('STENO_OFFLINE: no connection is made', async () => {

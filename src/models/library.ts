@@ -17,7 +17,7 @@ import { notInstalled, placeError, unknownModel } from './library-errors.ts';
 import { MANIFEST_FILE, modelFolder } from './manifest.ts';
 import { isHeld, type ModelLock, takeLock } from './model-lock.ts';
 import { nearestNames } from './near-names.ts';
-import { incomingBytes } from './publish.ts';
+import { incomingBytes, oldVersionBytes, oldVersions, removeOldVersions } from './publish.ts';
 import type { RetryPolicy } from './retry.ts';
 import { SharedJobs } from './shared-jobs.ts';
 import { type VerifyReport, verifyModel } from './verify.ts';
@@ -92,6 +92,11 @@ export interface ModelLibrary {
   remove(name: string): Promise<{ readonly id: string; readonly freedBytes: number }>;
   /** Reads all files of an installed model. Throws `model_not_found`. */
   verify(name: string, signal?: AbortSignal): Promise<VerifyReport>;
+  /**
+   * Deletes files of versions that newer ones have replaced: for a server at its start, before it has loaded any. Models that another
+   * process is at work on are left alone.
+   */
+  removeOldVersions(): Promise<void>;
   /** Ends downloads; the next pull goes on with them. */
   close(): Promise<void>;
 }
@@ -264,7 +269,7 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
       const lock = await lockNow(id);
       try {
         const there = get(id);
-        const freedBytes = (there?.sizeBytes ?? 0) + incomingBytes(folder);
+        const freedBytes = (there?.sizeBytes ?? 0) + oldVersionBytes(folder) + incomingBytes(folder);
         if (there === undefined && freedBytes === 0 && !wasFetched && !idsOnDisk(options).includes(id))
           throw notInstalled(id);
         if (there !== undefined && (await options.release?.(id)) === false) throw new ModelInUseError(id);
@@ -283,6 +288,17 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
       });
       if (report === undefined) throw notInstalled(id);
       return report;
+    },
+    async removeOldVersions() {
+      for (const id of idsOnDisk(options)) {
+        if (oldVersions(folderOf(id)).length === 0 || isHeld(lockOf(id))) continue;
+        const lock = await takeLock(lockOf(id));
+        try {
+          await removeOldVersions(folderOf(id));
+        } finally {
+          await lock.release();
+        }
+      }
     },
     async close() {
       closed = true;

@@ -3,14 +3,15 @@ import { readdirSync, statSync } from 'node:fs';
 import { readdir, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelSpaceError } from '../errors.ts';
-import { MANIFEST_FILE, type Manifest, syncFolder, writeManifest } from './manifest.ts';
+import { MANIFEST_FILE, type Manifest, readManifest, syncFolder, writeManifest } from './manifest.ts';
 
 /** Files on the way into a model's folder; a folder that begins so is never served from. */
 export const INCOMING = 'incoming-';
 
 /**
  * Makes a folder of checked files the model: gives it its last name and then writes the manifest, the one step that counts. Until
- * then the version before serves; afterwards its files and other rests are removed (a process that has them open keeps them).
+ * then the version before serves. Its files stay: a process may be loading them now, or start again from them when it dies. They go
+ * with {@link removeOldVersions} or the next version; other rests are removed at once.
  */
 export async function publishVersion(
   folder: string,
@@ -18,18 +19,38 @@ export async function publishVersion(
   facts: Omit<Manifest, 'format' | 'version' | 'installedAt'>,
 ): Promise<void> {
   await syncFolder(incoming);
+  const before = readManifest(folder)?.version;
   const version = `v${Date.now().toString(36)}-${randomBytes(4).toString('hex')}`;
   await rename(incoming, join(folder, version));
   await syncFolder(folder);
   await writeManifest(folder, { format: 1, ...facts, version, installedAt: new Date().toISOString() });
-  await sweepFolder(folder, [version]);
+  await sweepFolder(folder, before === undefined ? [version] : [version, before]);
 }
 
-/** Removes what is neither the manifest nor one of these. What another program holds open on Windows is left for the next time. */
-export async function sweepFolder(folder: string, keep: readonly string[]): Promise<void> {
+/** Folders of versions that are no longer the model. */
+export function oldVersions(folder: string): string[] {
+  const current = readManifest(folder)?.version;
+  return namesIn(folder).filter((name) => current !== undefined && isVersion(name) && name !== current);
+}
+
+/** For the holder of the model's lock, when no process has or loads a version but the newest. */
+export async function removeOldVersions(folder: string): Promise<void> {
+  for (const name of oldVersions(folder)) await removeTree(join(folder, name));
+}
+
+/** Removes what is neither the manifest nor one of these. */
+async function sweepFolder(folder: string, keep: readonly string[]): Promise<void> {
   for (const name of await readdir(folder).catch(() => []))
-    if (name !== MANIFEST_FILE && !keep.includes(name))
-      await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
+    if (name !== MANIFEST_FILE && !keep.includes(name)) await removeTree(join(folder, name));
+}
+
+/** What another program holds open on Windows is left for the next time. */
+async function removeTree(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(() => undefined);
+}
+
+function isVersion(name: string): boolean {
+  return /^v[0-9a-z]+-[0-9a-f]{8}$/.test(name);
 }
 
 /** Throws ModelSpaceError when the disk would have less than the reserve left. */
@@ -48,8 +69,19 @@ function mebibytes(bytes: number): number {
 
 /** Bytes of downloads that are not finished. */
 export function incomingBytes(folder: string): number {
-  return namesIn(folder)
-    .filter((name) => name.startsWith(INCOMING))
+  return bytesInFolders(
+    folder,
+    namesIn(folder).filter((name) => name.startsWith(INCOMING)),
+  );
+}
+
+/** Bytes of versions that are no longer the model. */
+export function oldVersionBytes(folder: string): number {
+  return bytesInFolders(folder, oldVersions(folder));
+}
+
+function bytesInFolders(folder: string, names: readonly string[]): number {
+  return names
     .flatMap((name) => namesIn(join(folder, name)).map((file) => join(folder, name, file)))
     .reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
 }

@@ -3,7 +3,7 @@ import { AbortedError } from '../errors.ts';
 import { DownloadError } from './download-error.ts';
 
 export interface RetryPolicy {
-  /** Failures in a row, none of which brought a byte. */
+  /** Failures in a row, none of which brought a byte, or only a trickle. */
   readonly fruitless: number;
   /** Failures in all. */
   readonly total: number;
@@ -35,7 +35,7 @@ export class RetryBudget {
     if (signal?.aborted === true) throw new AbortedError(error);
     if (!(error instanceof DownloadError) || !error.transient) throw error;
     this.#total += 1;
-    this.#fruitless = progressed ? 1 : this.#fruitless + 1;
+    this.#fruitless = progressed && !error.fruitless ? 1 : this.#fruitless + 1;
     const { fruitless, total, firstWaitMs, longestWaitMs } = this.#policy;
     if (this.#fruitless > fruitless || this.#total > total) throw error;
     const waitMs = error.retryAfterMs ?? firstWaitMs * 2 ** (this.#fruitless - 1);
