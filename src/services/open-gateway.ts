@@ -1,4 +1,4 @@
-import { type Config, readUpstreamKeys } from '../config.ts';
+import { type Config, readProxyEnvironment, readUpstreamKeys } from '../config.ts';
 import type { ModelRegistry } from '../models/registry.ts';
 import type { Store } from '../store/store.ts';
 import { createGateway, type Gateway } from '../upstream/gateway.ts';
@@ -7,7 +7,7 @@ export interface GatewayParts {
   readonly models: ModelRegistry;
   /** Asked when something is to be sent. */
   readonly store: () => Store;
-  /** Where the keys of upstreams are. */
+  /** Where the keys of upstreams and the proxies are. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
@@ -18,6 +18,7 @@ export function openGateway({ upstreams, routes, aliases }: Config, parts: Gatew
     routes,
     aliases,
     apiKeys: readUpstreamKeys(upstreams, parts.environment),
+    proxies: readProxyEnvironment(parts.environment),
     knownModel: parts.models.known,
     usedSeconds: (name, day) =>
       parts

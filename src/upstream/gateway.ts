@@ -1,5 +1,6 @@
 import type { ModelEntry } from '../models/catalog.ts';
 import type { BreakerState } from './circuit-breaker.ts';
+import type { ProxyOptions } from './proxy.ts';
 import { createRoutes, type Route } from './routes.ts';
 import { createUpstream, type Upstream } from './upstream.ts';
 import type { UpstreamOptions } from './upstream-options.ts';
@@ -35,19 +36,22 @@ export interface GatewayOptions {
   readonly aliases?: Readonly<Record<string, string>>;
   /** Keys by upstream. */
   readonly apiKeys: ReadonlyMap<string, string>;
+  /** Default: none. */
+  readonly proxies?: ProxyOptions;
   readonly knownModel: (name: string) => ModelEntry | undefined;
   /** Seconds of audio that an upstream has had on a UTC day. */
   readonly usedSeconds?: (upstream: string, day: string) => number;
 }
 
-/** Throws ConfigError for routes that lead nowhere. */
+/** Throws ConfigError for routes that lead nowhere, and for proxies that are none. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { usedSeconds, aliases = {} } = options;
+  const { usedSeconds, aliases = {}, proxies = {} } = options;
   const upstreams = new Map(
     Object.entries(options.upstreams).map(([name, upstream]) => [
       name,
       createUpstream(name, upstream, {
         apiKey: options.apiKeys.get(name),
+        proxies,
         ...(usedSeconds === undefined ? {} : { usedSeconds: (day) => usedSeconds(name, day) }),
       }),
     ]),

@@ -1,9 +1,10 @@
 import { type Dispatcher, Pool } from 'undici';
 import type { FormBody } from './form-body.ts';
+import { openProxies, type ProxyOptions } from './proxy.ts';
 
 /** Why no whole answer came. */
 export type ConnectionTrouble =
-  /** No connection: refused, no such name, no route. */
+  /** No connection: refused, no such name, no route, or a proxy that makes none. */
   | 'unreachable'
   /** TLS says that it is not the service it should be. */
   | 'untrusted'
@@ -28,7 +29,7 @@ export class ConnectionError extends Error {
   }
 }
 
-export interface ClientOptions {
+export interface ClientOptions extends ProxyOptions {
   readonly baseUrl: string;
   readonly apiKey: string | undefined;
   readonly maxConcurrent: number;
@@ -66,21 +67,23 @@ export interface UpstreamClient {
   close(): Promise<void>;
 }
 
-/** One service's connections: a pool of its own, so that a service that hangs holds nobody else's. */
+/** One service's connections: a pool of its own, so that a service that hangs holds nobody else's. Throws ConfigError for the proxies. */
 export function createUpstreamClient(options: ClientOptions): UpstreamClient {
   const url = new URL(options.baseUrl);
   const basePath = url.pathname.replace(/\/+$/, '');
-  const pool = new Pool(url.origin, {
+  const connect = { timeout: options.connectSeconds * 1000 };
+  const limits = {
     connections: options.maxConcurrent,
     pipelining: 1,
-    connect: { timeout: options.connectSeconds * 1000 },
     // Time until the headers is the caller's to limit, by its signal.
     headersTimeout: 0,
     bodyTimeout: options.idleSeconds * 1000,
     // Below what servers commonly keep (5 s in Node): a connection that is closed while we write to it costs an attempt.
     keepAliveTimeout: 3000,
     keepAliveMaxTimeout: 60_000,
-  });
+  };
+  const pool =
+    openProxies(url, options, { ...limits, connect }) ?? new Pool(url.origin, { ...limits, connect });
   return {
     async send({ path, body, headers, signal }) {
       signal.throwIfAborted();
@@ -89,6 +92,7 @@ export function createUpstreamClient(options: ClientOptions): UpstreamClient {
       stream.on('error', () => {});
       try {
         const response = await pool.request({
+          origin: url.origin,
           method: 'POST',
           path: `${basePath}/${path}`,
           headers: {
@@ -168,6 +172,8 @@ const CUTS = [
 function translate(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
   const code = String((error as NodeJS.ErrnoException | null)?.code ?? 'unknown');
+  // What the caller aborted is no error of undici's: this one comes of a proxy that makes no tunnel.
+  if (code === 'UND_ERR_ABORTED') return new ConnectionError('unreachable', proxyCode(error), error);
   if (UNREACHABLE.includes(code)) return new ConnectionError('unreachable', code, error);
   if (TIMEOUTS.includes(code)) return new ConnectionError('timeout', code, error);
   if (CUTS.includes(code)) return new ConnectionError('cut', code, error);
@@ -177,4 +183,9 @@ function translate(error: unknown, signal: AbortSignal): unknown {
   if (/CERT|^ERR_TLS|^ERR_SSL|^UNABLE_TO_|^EPROTO$/.test(code))
     return new ConnectionError('untrusted', code, error);
   return error;
+}
+
+function proxyCode(error: unknown): string {
+  const status = /\((\d{3})\)/.exec(String((error as Error).message))?.[1];
+  return status === undefined ? 'PROXY_REFUSED' : `PROXY_STATUS_${status}`;
 }

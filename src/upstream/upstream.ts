@@ -5,6 +5,7 @@ import { type BreakerState, createCircuitBreaker } from './circuit-breaker.ts';
 import { createDeadline, type Deadline } from './deadline.ts';
 import type { FormBody } from './form-body.ts';
 import { createUpstreamLimits, isPermit } from './limits.ts';
+import type { ProxyOptions } from './proxy.ts';
 import { decideRetry, LONGEST_PAUSE_MS } from './retry.ts';
 import { createUpstreamClient } from './upstream-client.ts';
 import { type AttemptFailure, type AttemptOutcome, limitError, openError } from './upstream-error.ts';
@@ -60,6 +61,7 @@ export interface Upstream {
 
 export interface UpstreamParts {
   readonly apiKey: string | undefined;
+  readonly proxies: ProxyOptions;
   /** Seconds of audio that the service has had on a UTC day. */
   readonly usedSeconds?: (day: string) => number;
 }
@@ -69,7 +71,7 @@ const SHORT_PAUSE_MS = 2000;
 
 /** One service elsewhere, with its own connections, limits and circuit breaker. */
 export function createUpstream(name: string, options: UpstreamOptions, parts: UpstreamParts): Upstream {
-  const client = createUpstreamClient({ ...options, apiKey: parts.apiKey });
+  const client = createUpstreamClient({ ...options, ...parts.proxies, apiKey: parts.apiKey });
   const breaker = createCircuitBreaker({
     minimumCalls: options.breakerMinimumCalls,
     openMs: options.breakerOpenSeconds * 1000,
