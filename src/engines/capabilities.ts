@@ -1,4 +1,5 @@
 import type { Capabilities, Chunk } from './engine.ts';
+import { PROMPT_ROOM } from './whisper-cpp/prompt.ts';
 
 /** What a catalogue entry says of its model; {@link capabilitiesOf} needs nothing else of it. */
 export interface ModelTraits {
@@ -56,6 +57,7 @@ function whisper({ languages, abilities }: ModelTraits): Capabilities {
     windowSecond: WHISPER_WINDOW_SECOND,
     prompt: abilities.prompt,
     promptTokens: WHISPER_PROMPT_TOKENS,
+    promptRoom: PROMPT_ROOM,
     // Whisper has no other way to be told of names than its prompt.
     keywords: abilities.prompt,
     continuesPrompt: abilities.prompt,

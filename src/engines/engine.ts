@@ -8,6 +8,8 @@ export interface Capabilities {
   readonly prompt: boolean;
   /** So much of a prompt counts, from its end; undefined where all of it does. */
   readonly promptTokens?: number;
+  /** Where keywords and prompt share one text: how much of each counts; undefined where there is no such limit. */
+  readonly promptRoom?: PromptRoom;
   /** Whether a prompt is taken as the text that came before; if not, only the names and terms in it are used. */
   readonly continuesPrompt?: boolean;
   /** Whether text can be biased toward given names and terms. */
@@ -25,6 +27,14 @@ export interface Capabilities {
   readonly detectsLanguage: boolean;
   /** A chunk costs as much as one of so many seconds, however short it is; undefined where the cost goes with the length. */
   readonly windowSecond?: number;
+}
+
+/** Most characters: of a prompt its end counts, of keywords the first ones. */
+export interface PromptRoom {
+  readonly prompt: number;
+  readonly promptBesideKeywords: number;
+  /** With what stands between them. */
+  readonly keywords: number;
 }
 
 export interface SampleSpan {

@@ -32,6 +32,27 @@ describe('findBiasPhrases', () => {
   });
 });
 
+describe('keywords for a model that reads so many characters', () => {
+  it('are the first ones that fit in a list, and the others are named', () => {
+    const keywords = ['Lübeck', 'Käthe', 'Lübeck', 'Zarathustra', 'Ob'];
+    const { phrases, warnings } = findBiasPhrases({ keywords, keywordCharacters: 14 });
+    // "Lübeck, Käthe" has 13 characters; what stands behind one that is left out is left out too.
+    expect(phrases.map(({ text }) => text)).toEqual(['Lübeck', 'Käthe']);
+    expect(warnings).toEqual([
+      'Of 4 keywords only the first 2 were used: the model reads 14 characters of them. Left out: "Zarathustra", "Ob".',
+    ]);
+    expect(findBiasPhrases({ keywords, keywordCharacters: 30 }).warnings).toEqual([]);
+  });
+
+  it('are not all named where they are very many', () => {
+    const keywords = Array.from({ length: 200 }, (_, index) => `Term${index}`);
+    const { phrases, warnings } = findBiasPhrases({ keywords, keywordCharacters: 400 });
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain(`"Term${phrases.length}"`);
+    expect(warnings[0]).toMatch(new RegExp(`and ${200 - phrases.length - 10} more\\.$`));
+  });
+});
+
 describe('termsOf', () => {
   it('finds names in running text, whole and word by word', () => {
     const terms = termsOf('The talk is about Margaret Hale and her father. It was held in Milton by GPT-4o.');

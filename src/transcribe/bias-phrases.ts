@@ -1,9 +1,12 @@
 import type { BiasPhrase } from '../engines/engine.ts';
+import { keywordsThatFit } from '../engines/keyword-list.ts';
 
 export interface BiasRequest {
   readonly keywords?: readonly string[] | undefined;
   /** Free text: only names and terms in it are used. */
   readonly prompt?: string | undefined;
+  /** So many characters of keywords the model reads, in a list; undefined: all. */
+  readonly keywordCharacters?: number | undefined;
 }
 
 export interface FoundPhrases {
@@ -22,7 +25,11 @@ const LONGEST_ITEM_WORDS = 4;
 const SHORTEST_LOWER_CASE = 6;
 
 /** Names and terms to prefer: the keywords as they are, and what looks like a name or term in the prompt. */
-export function findBiasPhrases({ keywords = [], prompt = '' }: BiasRequest): FoundPhrases {
+export function findBiasPhrases({
+  keywords = [],
+  prompt = '',
+  keywordCharacters = Number.POSITIVE_INFINITY,
+}: BiasRequest): FoundPhrases {
   const warnings: string[] = [];
   const named: string[] = [];
   for (const keyword of keywords.map(tidy).filter((text) => text !== '')) {
@@ -34,13 +41,29 @@ export function findBiasPhrases({ keywords = [], prompt = '' }: BiasRequest): Fo
     else warnings.push(`The keyword "${keyword}" has no letters or digits; it was not used.`);
   }
   const phrases = new Map<string, BiasPhrase>();
-  for (const text of named) phrases.set(text, { text, source: 'keyword' });
+  const distinct = [...new Set(named)];
+  const fitting = keywordsThatFit(distinct, keywordCharacters);
+  for (const text of fitting) phrases.set(text, { text, source: 'keyword' });
   // As Whisper, the end of a long prompt counts most.
   for (const text of termsOf(prompt).reverse())
     if (!phrases.has(text)) phrases.set(text, { text, source: 'prompt' });
-  if (named.length > MOST_PHRASES)
-    warnings.push(`Of ${named.length} keywords only the first ${MOST_PHRASES} were used.`);
+  if (fitting.length < distinct.length)
+    warnings.push(
+      `Of ${distinct.length} keywords only the first ${fitting.length} were used: the model reads ${keywordCharacters} characters of them. ` +
+        `Left out: ${describeSome(distinct.slice(fitting.length))}.`,
+    );
+  else if (distinct.length > MOST_PHRASES)
+    warnings.push(`Of ${distinct.length} keywords only the first ${MOST_PHRASES} were used.`);
   return { phrases: [...phrases.values()].slice(0, MOST_PHRASES), warnings };
+}
+
+/** So many are named; a warning travels in a header too. */
+const MOST_NAMED = 10;
+
+function describeSome(keywords: readonly string[]): string {
+  const named = keywords.slice(0, MOST_NAMED).map((keyword) => `"${keyword}"`);
+  const others = keywords.length - named.length;
+  return others === 0 ? named.join(', ') : `${named.join(', ')} and ${others} more`;
 }
 
 /**

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Hypothesis } from '../engines/engine.ts';
+import { promptOf } from '../engines/whisper-cpp/prompt.ts';
 import { AbortedError } from '../errors.ts';
 import { CATALOG, type ModelEntry } from '../models/catalog.ts';
 import { createModelRegistry } from '../models/registry.ts';
@@ -271,6 +272,30 @@ describe('what goes to the engine', () => {
   it('says when a prompt is longer than what counts of it', async () => {
     const { transcript } = await transcribe([[1, 4]], polyglot, { prompt: 'word '.repeat(300) });
     expect(transcript.warnings).toEqual([expect.stringContaining('longer than the 224 tokens')]);
+  });
+
+  it('says which keywords had no room, and hands the others to the engine', async () => {
+    const keywords = Array.from({ length: 40 }, (_, index) => `Keyword-${10 + index}`);
+    const { transcript, tasks } = await transcribe([[1, 4]], polyglot, { keywords });
+    const used = tasks[0]?.bias?.map(({ text }) => text) ?? [];
+    // 10 characters and what stands between them: 33 of them take 394.
+    expect(used).toEqual(keywords.slice(0, 33));
+    expect(promptOf({ bias: tasks[0]?.bias ?? [] })).toContain('Keyword-42.');
+    expect(transcript.warnings).toEqual([
+      expect.stringMatching(/^Of 40 keywords only the first 33 .*Left out: "Keyword-43", .*"Keyword-49"\.$/),
+    ]);
+    const moonshine = await transcribe([[1, 4]], polyglot, { keywords, model: 'moonshine-tiny' });
+    expect(moonshine.tasks[0]?.bias).toHaveLength(40);
+    expect(moonshine.transcript.warnings).toEqual([]);
+  });
+
+  it('says when a prompt is cut because keywords stand beside it, or for its characters', async () => {
+    const prompt = 'A talk by Ada Lovelace. '.repeat(20);
+    const beside = await transcribe([[1, 4]], polyglot, { prompt, keywords: ['Babbage'] });
+    expect(beside.transcript.warnings).toEqual([expect.stringContaining('reads 400 characters of a prompt')]);
+    expect((await transcribe([[1, 4]], polyglot, { prompt })).transcript.warnings).toEqual([]);
+    const wide = await transcribe([[1, 4]], polyglot, { prompt: 'antidisestablishmentarianism '.repeat(50) });
+    expect(wide.transcript.warnings).toEqual([expect.stringContaining('longer than the 1200 characters')]);
   });
 
   it('says what a model does not honour', async () => {

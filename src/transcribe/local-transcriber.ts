@@ -55,6 +55,7 @@ export function createLocalTranscriber(options: LocalTranscriberOptions): Transc
       const { phrases: bias, warnings: biasWarnings } = findBiasPhrases({
         keywords: capabilities.keywords ? request.keywords : undefined,
         prompt: capabilities.prompt && !capabilities.continuesPrompt ? request.prompt : undefined,
+        keywordCharacters: capabilities.promptRoom?.keywords,
       });
       const warnings = [...warningsFor(model, capabilities, request), ...biasWarnings];
       requests += 1;

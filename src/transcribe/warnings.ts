@@ -32,10 +32,7 @@ export function warningsFor(
   const warnings: string[] = [];
   if (request.prompt !== undefined && !capabilities.prompt)
     warnings.push(`The model ${model.id} takes no prompt; it was not used.`);
-  if (capabilities.prompt && certainlyLonger(request.prompt ?? '', capabilities.promptTokens))
-    warnings.push(
-      `The prompt is longer than the ${capabilities.promptTokens} tokens that the model ${model.id} reads; only its end was used.`,
-    );
+  if (capabilities.prompt) warnings.push(...cutPromptWarnings(model, capabilities, request));
   if ((request.keywords?.length ?? 0) > 0 && !capabilities.keywords)
     warnings.push(`The model ${model.id} takes no keywords; they were not used.`);
   if (request.words === true && !capabilities.words)
@@ -45,6 +42,28 @@ export function warningsFor(
   if ((request.temperature ?? 0) > 0 && !capabilities.temperature)
     warnings.push(`The model ${model.id} decodes greedily; temperature was not used.`);
   return warnings;
+}
+
+function cutPromptWarnings(
+  { id }: ModelEntry,
+  { promptTokens, promptRoom }: Capabilities,
+  { prompt = '', keywords = [] }: TranscribeOptions,
+): string[] {
+  const hasKeywords = keywords.length > 0;
+  const characters = hasKeywords ? promptRoom?.promptBesideKeywords : promptRoom?.prompt;
+  if (characters !== undefined && hasKeywords && prompt.trim().length > characters)
+    return [
+      `Beside keywords the model ${id} reads ${characters} characters of a prompt; only its end was used.`,
+    ];
+  if (certainlyLonger(prompt, promptTokens))
+    return [
+      `The prompt is longer than the ${promptTokens} tokens that the model ${id} reads; only its end was used.`,
+    ];
+  if (characters !== undefined && prompt.trim().length > characters)
+    return [
+      `The prompt is longer than the ${characters} characters that the model ${id} reads; only its end was used.`,
+    ];
+  return [];
 }
 
 /** A word has at least one token. */
