@@ -298,27 +298,42 @@ export function readUpstreamKeys(
   return keys;
 }
 
-/** How the hub of models is reached, by the names that its own tools and most others read. */
-export interface HubEnvironment {
-  readonly endpoint: string | undefined;
-  readonly token: string | undefined;
+/** How other hosts are reached, by the names that most tools read. */
+export interface ProxyEnvironment {
   readonly httpProxy: string | undefined;
   readonly httpsProxy: string | undefined;
   readonly noProxy: string | undefined;
 }
 
-/** `HF_ENDPOINT`, `HF_TOKEN` and the proxies, which are written in small letters or capitals. Empty values count as not given. */
-export function readHubEnvironment(
+/**
+ * `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in small letters or capitals. Empty values count as not given.
+ */
+export function readProxyEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
-): HubEnvironment {
+): ProxyEnvironment {
   const either = (name: string) => nonEmpty(environment[name.toLowerCase()]) ?? nonEmpty(environment[name]);
   const everywhere = either('ALL_PROXY');
   return {
-    endpoint: nonEmpty(environment.HF_ENDPOINT)?.trim(),
-    token: nonEmpty(environment.HF_TOKEN)?.trim(),
     httpProxy: either('HTTP_PROXY') ?? everywhere,
     httpsProxy: either('HTTPS_PROXY') ?? everywhere,
     noProxy: either('NO_PROXY'),
+  };
+}
+
+/** How the hub of models is reached, by the names that its own tools and most others read. */
+export interface HubEnvironment extends ProxyEnvironment {
+  readonly endpoint: string | undefined;
+  readonly token: string | undefined;
+}
+
+/** `HF_ENDPOINT`, `HF_TOKEN` and the proxies. Empty values count as not given. */
+export function readHubEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+): HubEnvironment {
+  return {
+    endpoint: nonEmpty(environment.HF_ENDPOINT)?.trim(),
+    token: nonEmpty(environment.HF_TOKEN)?.trim(),
+    ...readProxyEnvironment(environment),
   };
 }
 

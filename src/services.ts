@@ -62,7 +62,7 @@ export interface CreateServicesOptions {
   readonly engineEntry?: string;
   /** `file` keeps keys and usage in the data folder, for one server alone; `memory` forgets them. Default `file`. */
   readonly store?: 'file' | 'memory';
-  /** Where the keys of upstreams and the address of the hub are. Default the process's. */
+  /** Where the keys of upstreams, the address of the hub and the proxies are. Default the process's. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -83,7 +83,7 @@ export async function createServices(config: Config, options: CreateServicesOpti
     models: () => library.models(),
     isInstalled: library.isInstalled,
     aliases: config.aliases,
-    isServedElsewhere: (name) => Object.hasOwn(config.routes, name),
+    servedElsewhere: Object.keys(config.routes),
   });
   const gateway = openGateway(config, {
     models,
@@ -103,6 +103,11 @@ export async function createServices(config: Config, options: CreateServicesOpti
     openScratch(config),
     probeFfmpeg(config.ffmpeg, {
       firstUser: config.ffmpegFirstUserId === 0 ? undefined : config.ffmpegFirstUserId,
+      onUserRefused: (error) =>
+        logger.warn(
+          { code: (error as NodeJS.ErrnoException).code },
+          'the file system of the data folder does not let recordings have owners of their own: ffmpeg runs as root',
+        ),
     }),
     warmUpResampler(),
   ]);
@@ -113,6 +118,11 @@ export async function createServices(config: Config, options: CreateServicesOpti
       throw error;
     },
   );
+  // One server a data folder, and this one has loaded nothing yet.
+  if (options.store !== 'memory')
+    void library.removeOldVersions().catch((error: unknown) => {
+      logger.warn({ err: error }, 'old versions of models could not be deleted');
+    });
   const inference: Inference = openInference({
     config,
     logger,

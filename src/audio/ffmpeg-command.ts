@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { SAMPLE_RATE } from './audio.ts';
+import type { FfmpegUsers } from './ffmpeg-users.ts';
 
 /** Programs that fence ffmpeg in, as argument prefixes; only those that were seen to work on this machine. */
 export interface Guards {
@@ -13,7 +14,7 @@ export interface Guards {
    * unshare once more, which changes the user without asking any directory for its name: ids from `first` on, each decoder its own.
    * Only for a server that is root.
    */
-  readonly users?: { readonly program: string; readonly first: number };
+  readonly users?: FfmpegUsers & { readonly program: string };
 }
 
 /** Where a decoder with a user of its own finds the recording: it may not enter the folder, so it gets the open file. */

@@ -8,7 +8,7 @@ import { SAMPLE_RATE, samplesToSeconds } from './audio.ts';
 import type { DecodeProgress } from './decode-progress.ts';
 import { type FfmpegInput, ffmpegCommand, type Guards } from './ffmpeg-command.ts';
 import { CANNOT_START_CODES, explainFailure, FfmpegReport } from './ffmpeg-report.ts';
-import { takeFfmpegUser } from './ffmpeg-users.ts';
+import { openForUser, takeFfmpegUser } from './ffmpeg-users.ts';
 import { isWithinLimits, requireWithinLimits } from './sound-limits.ts';
 
 /** The ffmpeg of this machine, as `probeFfmpeg` found it. */
@@ -56,7 +56,8 @@ export async function decodeWithFfmpeg(
   await using output = await open(options.outputPath, 'wx', 0o600);
   const { users } = ffmpeg.guards;
   using user = users === undefined ? undefined : takeFfmpegUser(users.first);
-  await using recording = user === undefined ? undefined : await openFor(input.path, user.id);
+  await using recording =
+    user === undefined || users === undefined ? undefined : await openForUser(input.path, user.id, users);
   const report = new FfmpegReport();
   // One second more than allowed, so that too long can be told from just long enough.
   const owned = user === undefined || recording === undefined ? input : { ...input, userId: user.id };
@@ -83,21 +84,6 @@ export async function decodeWithFfmpeg(
   );
   if (failure !== undefined) throw failure;
   return { truncated: report.facts.damaged || end.exitCode !== 0 };
-}
-
-/**
- * Opens a recording and gives it to the user: opening it once more through its descriptor asks for the rights on the file, not on the
- * folders above. Undefined where the file system knows no owners; all other guards stay.
- */
-async function openFor(path: string, userId: number): Promise<FileHandle | undefined> {
-  const file = await open(path, 'r');
-  try {
-    await file.chown(userId, userId);
-    return file;
-  } catch {
-    await file.close();
-    return undefined;
-  }
 }
 
 function start(

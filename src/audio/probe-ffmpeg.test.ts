@@ -1,7 +1,10 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { fixturePath } from '../../test/support/audio-fixtures.ts';
+import { DecodeProgress } from './decode-progress.ts';
+import { decodeWithFfmpeg } from './ffmpeg.ts';
 import { ffmpegCommand } from './ffmpeg-command.ts';
 import { probeFfmpeg } from './probe-ffmpeg.ts';
 
@@ -48,6 +51,33 @@ describe.skipIf(process.getuid?.() !== 0)('probeFfmpeg as root', () => {
   it('finds whether decoders can have users of their own', async () => {
     expect((await probeFfmpeg('ffmpeg', { firstUser: 60_600 })).guards.users?.first).toBe(60_600);
     expect((await probeFfmpeg('ffmpeg')).guards.users).toBeUndefined();
+  });
+
+  it('says once that a file system refuses other owners, and decodes all the same', async () => {
+    const onUserRefused = vi.fn();
+    const ffmpeg = await probeFfmpeg('ffmpeg', { firstUser: 60_600, onUserRefused });
+    expect(onUserRefused).not.toHaveBeenCalled();
+    const handle = await open(fixturePath('jfk.wav'), 'r');
+    // As a volume of another system answers; root itself may do it everywhere else.
+    const refusal = Object.assign(new Error('EPERM: operation not permitted, fchown'), { code: 'EPERM' });
+    const chown = vi.spyOn(Object.getPrototypeOf(handle), 'chown').mockRejectedValue(refusal);
+    await handle.close();
+    try {
+      for (const name of ['first', 'second']) {
+        const progress = new DecodeProgress();
+        const options = { outputPath: join(folder, name), maximumSeconds: 60, progress };
+        await decodeWithFfmpeg(
+          ffmpeg,
+          { path: fixturePath('jfk.wav'), demuxer: 'wav' },
+          { ...options, signal: new AbortController().signal },
+        );
+        expect(progress.samples).toBe(176_000);
+      }
+      expect(chown).toHaveBeenCalledTimes(2);
+    } finally {
+      chown.mockRestore();
+    }
+    expect(onUserRefused.mock.calls).toEqual([[refusal]]);
   });
 
   it('does without where the program cannot be reached by others', async () => {

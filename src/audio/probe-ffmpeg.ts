@@ -26,13 +26,15 @@ const PROBE_TIMEOUT_MS = 10_000;
 export interface ProbeOptions {
   /** A server that is root runs decoders as users with ids from here on, where that works. */
   readonly firstUser?: number | undefined;
+  /** Called once, with the system's error, when a recording lies where it cannot be given to such a user: its decoder runs as root. */
+  readonly onUserRefused?: ((error: unknown) => void) | undefined;
 }
 
 /**
  * Finds ffmpeg (a name on PATH, or a path), decodes one second of sound with it the way recordings are decoded, and
  * sees which guards work here. Never throws; takes about 0.3 s. The answer holds for the life of the process.
  */
-export async function probeFfmpeg(name: string, { firstUser }: ProbeOptions = {}): Promise<Ffmpeg> {
+export async function probeFfmpeg(name: string, options: ProbeOptions = {}): Promise<Ffmpeg> {
   const path = await findProgram(name);
   if (path === undefined)
     return { ...NO_FFMPEG, path: name, hint: `No program '${name}' was found. ${INSTALL_HINT}` };
@@ -44,10 +46,11 @@ export async function probeFfmpeg(name: string, { firstUser }: ProbeOptions = {}
       hint: `The program ${path} does not answer as ffmpeg does. ${INSTALL_HINT}`,
     };
   const guards = await workingGuards(path);
-  const users = await findUsers(firstUser);
+  const users = await findUsers(options.firstUser);
   for (const candidate of [...(users === undefined ? [] : [{ ...guards, users }]), guards, {}]) {
     const ffmpeg: Ffmpeg = { available: true, path, version, guards: candidate };
-    if (await decodesOneSecond(ffmpeg)) return withHint(ffmpeg, await missingDecoders(path));
+    if (await decodesOneSecond(ffmpeg))
+      return withHint(telling(ffmpeg, options.onUserRefused), await missingDecoders(path));
   }
   return {
     ...NO_FFMPEG,
@@ -55,6 +58,18 @@ export async function probeFfmpeg(name: string, { firstUser }: ProbeOptions = {}
     version,
     hint: `The ffmpeg at ${path} fails to decode a second of sound. ${INSTALL_HINT}`,
   };
+}
+
+/** From now on refusals are told, the first of them: that of the probe's own file would say nothing about recordings. */
+function telling(ffmpeg: Ffmpeg, tell: ProbeOptions['onUserRefused']): Ffmpeg {
+  const { users } = ffmpeg.guards;
+  if (users === undefined || tell === undefined) return ffmpeg;
+  let isTold = false;
+  const onRefused = (error: unknown): void => {
+    if (!isTold) tell(error);
+    isTold = true;
+  };
+  return { ...ffmpeg, guards: { ...ffmpeg.guards, users: { ...users, onRefused } } };
 }
 
 function withHint(ffmpeg: Ffmpeg, missing: readonly string[]): Ffmpeg {

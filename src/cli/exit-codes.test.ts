@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   AbortedError,
+  CannotTranslateError,
   ConfigError,
   EngineCrashedError,
   InvalidAudioError,
@@ -15,11 +16,12 @@ describe('exitCodeOf', () => {
       new InvalidAudioError('x'),
       new InputFileError('x'),
       new ModelNotFoundError('x', []),
+      new CannotTranslateError('x'),
       new OutputFileError('x'),
       new AbortedError(),
       new EngineCrashedError(3),
       new TypeError('x'),
     ];
-    expect(errors.map(exitCodeOf)).toEqual([2, 3, 3, 4, 5, 130, 1, 1]);
+    expect(errors.map(exitCodeOf)).toEqual([2, 3, 3, 4, 4, 5, 130, 1, 1]);
   });
 });

@@ -1,4 +1,4 @@
-import { type ErrorCode, StenographerError } from '../errors.ts';
+import { CannotTranslateError, type ErrorCode, StenographerError } from '../errors.ts';
 
 /** What a script can tell from the exit code of `steno`. 128 + n: ended by signal n, as shells count. */
 export const EXIT_CODES = {
@@ -9,7 +9,7 @@ export const EXIT_CODES = {
   usage: 2,
   /** An input that is missing, unreadable, no audio, too short or too long. */
   input: 3,
-  /** A model or language that is not available here. */
+  /** A model or language that is not available here, or a model that cannot translate. */
   model: 4,
   /** A result that could not be written. */
   output: 5,
@@ -53,6 +53,7 @@ const BY_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   download_refused: EXIT_CODES.model,
   offline: EXIT_CODES.model,
   model_damaged: EXIT_CODES.model,
+  model_load_failed: EXIT_CODES.model,
   model_import_refused: EXIT_CODES.input,
   model_in_use: EXIT_CODES.model,
   licence_not_accepted: EXIT_CODES.usage,
@@ -61,6 +62,8 @@ const BY_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
 };
 
 export function exitCodeOf(error: unknown): ExitCode {
+  // Its code is that of other bad values, but what helps is another model.
+  if (error instanceof CannotTranslateError) return EXIT_CODES.model;
   return error instanceof StenographerError
     ? (BY_ERROR[error.code] ?? EXIT_CODES.internal)
     : EXIT_CODES.internal;

@@ -254,6 +254,28 @@ describe('a running server', () => {
     }
   });
 
+  it('deletes at its start what a pull --force has replaced, and nothing while it runs', async () => {
+    const versions = () => readdirSync(join(dataDir, 'models', ID)).filter((name) => name.startsWith('v'));
+    expect((await models('pull', ID)).code).toBe(0);
+    expect((await models('pull', '--force', ID)).code).toBe(0);
+    expect(versions()).toHaveLength(2);
+    const server = await startTestServer({ transcriber: 'real', config: { engineProcesses: 1, dataDir } });
+    try {
+      await expect.poll(versions, { timeout: 5000 }).toHaveLength(1);
+      const [served = ''] = versions();
+      expect((await models('pull', '--force', ID)).code).toBe(0);
+      expect(versions()).toHaveLength(2);
+      expect(versions()).toContain(served);
+      const answer = await postForm(server.url, {
+        fields: { model: ID },
+        file: filePart(await readFile(JFK)),
+      });
+      expect(answer.text).toContain(PARAKEET_SAYS);
+    } finally {
+      await server.close();
+    }
+  });
+
   it('an import of something else is refused, and nothing is left', async () => {
     const path = join(folder.path, 'wrong.bin');
     await writeFile(path, 'no model');

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { probeFfmpeg } from '../../audio/probe-ffmpeg.ts';
-import type { Config } from '../../config.ts';
+import { type Config, readUpstreamKeys } from '../../config.ts';
 import { loadBinding, packageOf, type WhisperVariant } from '../../engines/whisper-cpp/binding.ts';
 import { BUNDLED_MODELS, CATALOG, type ExactFile } from '../../models/catalog.ts';
 import { findInstalled, type InstalledModel, idsOnDisk, type ModelPlaces } from '../../models/installed.ts';
@@ -20,8 +20,8 @@ const BUNDLED = fileURLToPath(new URL('../../../models/bundled', import.meta.url
 export function addDoctorCommand(program: Command, finish: (code: ExitCode) => void): void {
   const command = program
     .command('doctor')
-    .description('Check Node, ffmpeg, whisper.cpp and the model files');
-  addConfigFlags(command, ['ffmpeg', 'modelsDir', 'dataDir', 'whisperVariant']).action(
+    .description('Check Node, ffmpeg, whisper.cpp, the model files and the settings of upstreams');
+  addConfigFlags(command, ['ffmpeg', 'modelsDir', 'dataDir', 'whisperVariant', 'upstreams']).action(
     async (flags: Record<string, unknown>) => {
       const findings = await examine(configFrom(flags));
       for (const { healthy, text } of findings)
@@ -49,6 +49,7 @@ async function examine(config: Config): Promise<Finding[]> {
     ...(await Promise.all([...models, ...vad])),
     examineWhisper(config.whisperVariant, places),
     ...examineInstalled(places),
+    ...examineUpstreams(config.upstreams),
   ];
 }
 
@@ -105,6 +106,21 @@ function damaged(id: string): Finding {
     healthy: false,
     text: `model ${id}: files are missing or cut; mend it with ${remedy}, or delete it with steno models remove ${id}`,
   };
+}
+
+/** Settings only: nothing is sent. The key itself is never shown. */
+function examineUpstreams(upstreams: Config['upstreams']): Finding[] {
+  return Object.entries(upstreams).map(([name, upstream]) => {
+    const { baseUrl, apiKeyEnv } = upstream;
+    const place = `upstream ${name} at ${new URL(baseUrl).host}`;
+    if (apiKeyEnv === undefined) return { healthy: true, text: `${place}, no key is sent` };
+    try {
+      readUpstreamKeys({ [name]: upstream }, process.env);
+      return { healthy: true, text: `${place}, key in ${apiKeyEnv}` };
+    } catch (error) {
+      return { healthy: false, text: `${place}: ${(error as Error).message}` };
+    }
+  });
 }
 
 async function examineFile(path: string, expected: ExactFile): Promise<Finding> {

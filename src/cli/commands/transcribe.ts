@@ -28,7 +28,9 @@ interface TranscribeFlags {
   readonly output?: string;
   readonly model?: string;
   readonly language?: string;
+  readonly translate?: boolean;
   readonly prompt?: string;
+  readonly keywords?: readonly string[];
   readonly temperature?: number;
   readonly quiet?: boolean;
 }
@@ -42,7 +44,13 @@ export function addTranscribeCommand(program: Command, finish: (code: ExitCode) 
     .option('-o, --output <path>', 'file to write, or folder for several; default standard output')
     .option('-m, --model <name>', 'model or alias')
     .option('-l, --language <code>', 'ISO 639-1 code of the spoken language; default the choice of the model')
+    .option('--translate', 'English text for speech in another language, by a model that can')
     .option('--prompt <text>', 'names and words to expect, where the model can use them')
+    .option(
+      '--keywords <list>',
+      'names and terms to prefer, comma separated, where the model can use them; may be given again',
+      collectKeywords,
+    )
     .option(
       '--temperature <number>',
       '0 (default) always takes the likeliest words; up to 1',
@@ -57,6 +65,8 @@ export function addTranscribeCommand(program: Command, finish: (code: ExitCode) 
     'ffmpeg',
     'modelsDir',
     'aliases',
+    'whisperThreads',
+    'whisperVariant',
   ]);
   command.action(async (files: string[], flags: TranscribeFlags) =>
     finish(await transcribeFiles(files, flags)),
@@ -68,6 +78,11 @@ function parseTemperature(text: string): number {
   if (text.trim() === '' || !(value >= 0 && value <= 1))
     throw new InvalidArgumentError('Expected a number from 0 to 1.');
   return value;
+}
+
+function collectKeywords(text: string, before: readonly string[] = []): readonly string[] {
+  const keywords = text.split(',').map((keyword) => keyword.trim());
+  return [...before, ...keywords.filter((keyword) => keyword !== '')];
 }
 
 const TIMED_FORMATS: ReadonlySet<string> = new Set(['srt', 'vtt']);
@@ -89,12 +104,14 @@ async function transcribeFiles(inputs: readonly string[], flags: TranscribeFlags
   let code: ExitCode = EXIT_CODES.ok;
   try {
     const { id } = services.models.resolve(flags.model ?? config.defaultModel);
-    const { prompt, temperature } = flags;
+    const { prompt, keywords, temperature } = flags;
     const language = flags.language && (languageCode(flags.language) ?? flags.language.toLowerCase());
     const options = {
       model: id,
+      task: flags.translate === true ? ('translate' as const) : ('transcribe' as const),
       language,
       prompt,
+      keywords,
       temperature,
       // Subtitles start when their words do.
       words: TIMED_FORMATS.has(flags.format) && services.transcriber.abilities(id).words,
