@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { EventEmitter, once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { chunkOf } from '../../../test/support/drive-engine.ts';
 import { capabilitiesOf } from '../capabilities.ts';
@@ -15,37 +15,61 @@ const capabilities = capabilitiesOf({
 
 describe('WhisperCppEngine', () => {
   it('stays silent while the computation uses no processor time, and goes on when it ends', async () => {
-    let answer: (hypothesis: Hypothesis) => void = () => undefined;
-    const network: Network = {
-      transcribe: () =>
-        new Promise((resolve) => {
-          answer = resolve;
-        }),
-      close: async () => undefined,
-    };
-    const engine = new WhisperCppEngine(network, capabilities);
+    const looks = new EventEmitter();
+    const pulse = new Pulse(60_000, () => {
+      looks.emit('look');
+      return { nowMs: performance.now(), usedMs: 0 };
+    });
+    const { engine, answer } = engineThatWaits(pulse);
     const chunk = chunkOf(new Float32Array(16_000));
     engine.admit(chunk);
-    const step = engine.step();
-    expect(await Promise.race([step, delay(1000, 'silent')])).toBe('silent');
-    answer(silence({ temperature: 0, wantsWords: false }));
+    const [twoLooks, step] = [once(looks, 'look').then(() => once(looks, 'look')), engine.step()];
+    expect(await Promise.race([step, twoLooks.then(() => 'silent')])).toBe('silent');
+    answer();
     expect(await step).toMatchObject([{ id: chunk.id, hypothesis: { text: '' } }]);
   });
-});
 
-describe('Pulse', () => {
-  it('beats while the process computes, for so long and no longer', () => {
-    const [pulse, tooLong] = [new Pulse(60_000), new Pulse(10)];
-    burn(50);
-    expect(pulse.beats()).toBe(true);
-    expect(tooLong.beats()).toBe(false);
-    // Blocks without computing.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
-    expect(pulse.beats()).toBe(false);
+  it('answers now and then while the computation uses processor time', async () => {
+    const { engine, answer } = engineThatWaits(
+      new Pulse(60_000, () => ({ nowMs: performance.now(), usedMs: performance.now() / 2 })),
+    );
+    engine.admit(chunkOf(new Float32Array(16_000)));
+    expect(await engine.step()).toEqual([]);
+    expect(engine.size).toBe(1);
+    answer();
   });
 });
 
-function burn(milliseconds: number): void {
-  const startMs = performance.now();
-  while (performance.now() - startMs < milliseconds);
+/** An engine whose computation ends when it is told. */
+function engineThatWaits(pulse: Pulse): { engine: WhisperCppEngine; answer: () => void } {
+  let answer: (hypothesis: Hypothesis) => void = () => undefined;
+  const answered = new Promise<Hypothesis>((resolve) => {
+    answer = resolve;
+  });
+  const network: Network = { transcribe: () => answered, close: async () => undefined };
+  const engine = new WhisperCppEngine(network, capabilities, { startPulse: () => pulse });
+  return { engine, answer: () => answer(silence({ temperature: 0, wantsWords: false })) };
 }
+
+describe('Pulse', () => {
+  it('beats while the process computes', () => {
+    const pulse = new Pulse(60_000);
+    const startMs = performance.now();
+    while (performance.now() - startMs < 50);
+    expect(pulse.beats()).toBe(true);
+  });
+
+  it('does not beat when less than 2 % of a core was used, nor after its time', () => {
+    const reading = { nowMs: 0, usedMs: 0 };
+    const pulse = new Pulse(1000, () => ({ ...reading }));
+    const beatsAfter = (milliseconds: number, usedMs: number): boolean => {
+      reading.nowMs += milliseconds;
+      reading.usedMs += usedMs;
+      return pulse.beats();
+    };
+    expect(beatsAfter(300, 7)).toBe(true);
+    expect(beatsAfter(300, 5)).toBe(false);
+    expect(beatsAfter(300, 7)).toBe(true);
+    expect(beatsAfter(300, 300)).toBe(false);
+  });
+});

@@ -54,7 +54,7 @@ export async function openWhisperCppEngine(options: WhisperCppOptions): Promise<
         `the ${variant} build of whisper.cpp finds no card to compute on; the variant cpu needs none`,
       );
     }
-    return new WhisperCppEngine(network, capabilities, () => log.close());
+    return new WhisperCppEngine(network, capabilities, { afterClose: () => log.close() });
   } catch (error) {
     log.close();
     throw error;
@@ -80,6 +80,12 @@ const TURN_MS = 250;
 /** No processor takes longer for a chunk; a computation that does is stuck. */
 const LONGEST_CHUNK_MS = 30 * 60 * 1000;
 
+interface WhisperCppEngineOptions {
+  readonly afterClose?: () => void;
+  /** Called at the start of each chunk; by default this process's own processor time tells. */
+  readonly startPulse?: () => Pulse;
+}
+
 interface RunningChunk {
   readonly id: number;
   readonly pulse: Pulse;
@@ -99,14 +105,16 @@ export class WhisperCppEngine implements Engine {
   readonly capabilities: Capabilities;
   readonly #network: Network;
   readonly #afterClose: () => void;
+  readonly #startPulse: () => Pulse;
   readonly #waiting: Chunk[] = [];
   readonly #finished: FinishedChunk[] = [];
   #running: RunningChunk | undefined;
 
-  constructor(network: Network, capabilities: Capabilities, afterClose: () => void = () => undefined) {
+  constructor(network: Network, capabilities: Capabilities, options: WhisperCppEngineOptions = {}) {
     this.#network = network;
     this.capabilities = capabilities;
-    this.#afterClose = afterClose;
+    this.#afterClose = options.afterClose ?? (() => undefined);
+    this.#startPulse = options.startPulse ?? (() => new Pulse(LONGEST_CHUNK_MS));
   }
 
   get size(): number {
@@ -161,7 +169,7 @@ export class WhisperCppEngine implements Engine {
     if (chunk === undefined) return;
     const running: RunningChunk = {
       id: chunk.id,
-      pulse: new Pulse(LONGEST_CHUNK_MS),
+      pulse: this.#startPulse(),
       isCancelled: false,
       done: Promise.resolve()
         .then(() => this.#transcribe(chunk))

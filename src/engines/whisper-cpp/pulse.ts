@@ -7,25 +7,34 @@ const IDLE_SHARE = 0.02;
  */
 export class Pulse {
   readonly #longestMs: number;
-  readonly #startMs = performance.now();
-  #atMs = this.#startMs;
-  #usedMs = usedMs();
+  readonly #read: () => ProcessorReading;
+  readonly #startMs: number;
+  #last: ProcessorReading;
 
-  constructor(longestMs: number) {
+  /** `read` tells the time and what this process has used; by default the system's own figures. */
+  constructor(longestMs: number, read: () => ProcessorReading = readProcessor) {
     this.#longestMs = longestMs;
+    this.#read = read;
+    this.#last = read();
+    this.#startMs = this.#last.nowMs;
   }
 
   /** Whether there was work since the last call. */
   beats(): boolean {
-    const [nowMs, used] = [performance.now(), usedMs()];
-    const share = (used - this.#usedMs) / Math.max(nowMs - this.#atMs, 1);
-    this.#atMs = nowMs;
-    this.#usedMs = used;
+    const [last, { nowMs, usedMs }] = [this.#last, this.#read()];
+    this.#last = { nowMs, usedMs };
+    const share = (usedMs - last.usedMs) / Math.max(nowMs - last.nowMs, 1);
     return share > IDLE_SHARE && nowMs - this.#startMs < this.#longestMs;
   }
 }
 
-function usedMs(): number {
+/** Milliseconds of a clock, and of processor time over all threads. */
+export interface ProcessorReading {
+  readonly nowMs: number;
+  readonly usedMs: number;
+}
+
+function readProcessor(): ProcessorReading {
   const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
+  return { nowMs: performance.now(), usedMs: (user + system) / 1000 };
 }
