@@ -36,22 +36,28 @@ export function openApiDocument(): object {
     servers: [{ url: '/' }],
     security: [{ bearerAuth: [] }],
     paths: {
-      '/v1/audio/transcriptions': { post: transcriptionOperation() },
-      '/v1/audio/translations': { post: translationOperation() },
-      '/v1/models': { get: listModelsOperation() },
-      '/v1/models/{model}': { get: getModelOperation(), delete: deleteModelOperation() },
-      '/v1/models/pull': { post: pullModelOperation(), get: listPullsOperation() },
-      '/v1/models/{model}/verify': { post: verifyModelOperation() },
-      '/v1/models/{model}/load': { post: loadModelOperation() },
-      '/v1/models/{model}/unload': { post: unloadModelOperation() },
-      '/v1/usage': { get: usageOperation() },
-      '/metrics': { get: metricsOperation() },
-      '/healthz': { get: probeOperation('health', 'The process is alive', {}) },
-      '/readyz': {
-        get: probeOperation('readiness', 'Models are loaded and new requests are taken', {
-          '503': errorAnswerOf('Not ready; `reason` says why.'),
-        }),
-      },
+      ...tagged('Audio', {
+        '/v1/audio/transcriptions': { post: transcriptionOperation() },
+        '/v1/audio/translations': { post: translationOperation() },
+      }),
+      ...tagged('Models', {
+        '/v1/models': { get: listModelsOperation() },
+        '/v1/models/{model}': { get: getModelOperation(), delete: deleteModelOperation() },
+        '/v1/models/pull': { post: pullModelOperation(), get: listPullsOperation() },
+        '/v1/models/{model}/verify': { post: verifyModelOperation() },
+        '/v1/models/{model}/load': { post: loadModelOperation() },
+        '/v1/models/{model}/unload': { post: unloadModelOperation() },
+      }),
+      ...tagged('Usage', { '/v1/usage': { get: usageOperation() } }),
+      ...tagged('Server', {
+        '/metrics': { get: metricsOperation() },
+        '/healthz': { get: probeOperation('health', 'The process is alive', {}) },
+        '/readyz': {
+          get: probeOperation('readiness', 'Models are loaded and new requests are taken', {
+            '503': errorAnswerOf('Not ready; `reason` says why.'),
+          }),
+        },
+      }),
     },
     components: {
       securitySchemes: {
@@ -80,6 +86,17 @@ export function openApiDocument(): object {
       },
     },
   };
+}
+
+type Operations = Readonly<Record<string, Readonly<Record<string, object>>>>;
+
+/** The same operations under a heading of the page that shows them. */
+function tagged(tag: string, paths: Operations): Operations {
+  const withTag = (operations: Readonly<Record<string, object>>) =>
+    Object.fromEntries(
+      Object.entries(operations).map(([method, operation]) => [method, { tags: [tag], ...operation }]),
+    );
+  return Object.fromEntries(Object.entries(paths).map(([path, operations]) => [path, withTag(operations)]));
 }
 
 function listModelsOperation() {

@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
+import { ICON, LOGO } from '../logo.ts';
 import { openApiDocument } from '../openapi.ts';
 
 /** Scripts and styles come from this server alone; nothing inline runs. Swagger UI carries its icons as data. */
@@ -21,7 +22,11 @@ export async function addPageRoutes(app: FastifyInstance, { docs }: { docs: bool
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: PAGE_POLICY,
-    theme: { title: 'Stenographer API' },
+    logo: { type: 'image/svg+xml', content: LOGO, href: 'docs' },
+    theme: {
+      title: 'Stenographer API',
+      favicon: [{ filename: 'icon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any', content: ICON }],
+    },
     uiConfig: { deepLinking: true, displayRequestDuration: true },
   });
 }
