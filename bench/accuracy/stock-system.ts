@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import llamaTokenizer from 'llama-tokenizer-js';
+import { LlamaTokenizer } from 'llama-tokenizer-js';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { decodeToSamples } from './decode-samples.ts';
 import { REPOSITORY_ROOT } from './manifest.ts';
@@ -34,12 +34,14 @@ export interface Recognizer {
 
 export async function createStockRecognizer(): Promise<Recognizer> {
   const options: InferenceSession.SessionOptions = { intraOpNumThreads: 1, interOpNumThreads: 1 };
+  // Not the shared one, whose tables the engine lets go.
+  const tokenizer = new LlamaTokenizer();
   const encoder = await InferenceSession.create(join(GRAPHS, 'encoder_model.onnx'), options);
   const decoder = await InferenceSession.create(join(GRAPHS, 'decoder_model_merged.onnx'), options);
   return {
     async recognize(samples) {
       const tokens = await decodeGreedily({ encoder, decoder }, samples);
-      return llamaTokenizer
+      return tokenizer
         .decode(
           tokens.filter((token) => token < PIECES),
           false,

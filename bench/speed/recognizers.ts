@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import llamaTokenizer from 'llama-tokenizer-js';
+import { LlamaTokenizer } from 'llama-tokenizer-js';
 import { DecodedSequence } from '../../src/engines/moonshine/decoder.ts';
 import { MoonshineModel } from '../../src/engines/moonshine/model.ts';
 import { decodeTokens } from '../../src/engines/moonshine/tokenizer.ts';
@@ -87,8 +87,10 @@ async function createSherpaRecognizer(): Promise<Recognizer> {
 /** The vocabulary as sherpa-onnx reads it: a piece in Base64 and its id a line; special tokens fill up to the model's 32,768. */
 function tokensFile(): string {
   const path = join(tmpdir(), 'stenographer', 'sherpa-tokens.txt');
+  // Not the shared one, whose tables the engine lets go.
+  const { vocabById } = new LlamaTokenizer();
   const lines = Array.from({ length: 32_768 }, (_, id) => {
-    const piece = (llamaTokenizer.vocabById[id] ?? `<<ST_${id}>>`).replaceAll('\u2581', ' ');
+    const piece = (vocabById[id] ?? `<<ST_${id}>>`).replaceAll('\u2581', ' ');
     return `${Buffer.from(piece).toString('base64')} ${id}\n`;
   });
   mkdirSync(join(tmpdir(), 'stenographer'), { recursive: true });

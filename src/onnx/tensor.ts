@@ -1,12 +1,14 @@
+import './no-telemetry.ts';
 import { Tensor } from 'onnxruntime-node';
 
 export function float32Tensor(data: Float32Array, dims: readonly number[]): Tensor {
   return new Tensor('float32', data, dims);
 }
 
-/** Wraps an array without copying it: f32, or 64-bit integers for token ids and positions. */
-export function makeTensor(data: Float32Array | BigInt64Array, dims: readonly number[]): Tensor {
-  return data instanceof Float32Array ? float32Tensor(data, dims) : new Tensor('int64', data, dims);
+/** Wraps an array without copying it: f32, i8, or 64-bit integers for token ids and positions. */
+export function makeTensor(data: Float32Array | Int8Array | BigInt64Array, dims: readonly number[]): Tensor {
+  if (data instanceof Float32Array) return float32Tensor(data, dims);
+  return data instanceof Int8Array ? new Tensor('int8', data, dims) : new Tensor('int64', data, dims);
 }
 
 /** JS numbers in, 64-bit integers in the graph. */
@@ -23,6 +25,13 @@ export function boolTensor(value: boolean): Tensor {
 export function float32Data(outputs: Readonly<Record<string, Tensor>>, name: string): Float32Array {
   const tensor = outputs[name];
   if (!(tensor?.data instanceof Float32Array)) throw new Error(`the graph gave no f32 output "${name}"`);
+  return tensor.data;
+}
+
+/** The i8 data of an output. Throws when the graph answered another type or nothing. */
+export function int8Data(outputs: Readonly<Record<string, Tensor>>, name: string): Int8Array {
+  const tensor = outputs[name];
+  if (!(tensor?.data instanceof Int8Array)) throw new Error(`the graph gave no i8 output "${name}"`);
   return tensor.data;
 }
 

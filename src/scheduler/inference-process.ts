@@ -119,10 +119,8 @@ async function work(): Promise<void> {
 async function runDetect(id: number, task: DetectTask): Promise<void> {
   try {
     if (detector === undefined) throw new Error('the voice detector is not loaded');
-    const samples = await readSamples(task);
-    const whole = new Float32Array(Math.ceil(samples.length / FRAME_SAMPLES) * FRAME_SAMPLES);
-    whole.set(samples);
-    const { probabilities, state } = await detector.detect(whole, task.state);
+    const samples = await readSamples(task, FRAME_SAMPLES);
+    const { probabilities, state } = await detector.detect(samples, task.state);
     send({ type: 'result', id, result: { kind: 'detect', probabilities, state } });
   } catch (error) {
     send({ type: 'failed', id, message: messageOf(error) });
@@ -141,9 +139,12 @@ async function runStep(engine: Engine): Promise<void> {
   }
 }
 
-/** Reads a range of s16le samples as f32 in [-1, 1). */
-async function readSamples({ pcm, startSample, endSample }: PcmRange): Promise<Float32Array> {
-  const bytes = new Uint8Array((endSample - startSample) * 2);
+/** Reads a range of s16le samples as f32 in [-1, 1), filled up with silence to a multiple of `multipleOf` samples. */
+async function readSamples({ pcm, startSample, endSample }: PcmRange, multipleOf = 1): Promise<Float32Array> {
+  const length = endSample - startSample;
+  const samples = new Float32Array(Math.ceil(length / multipleOf) * multipleOf);
+  // The bytes lie in the second half of the array's own memory: each is read before a sample is written over it.
+  const bytes = new Uint8Array(samples.buffer, length * 2, length * 2);
   const file = await open(pcm.path, 'r');
   try {
     const { bytesRead } = await file.read(bytes, 0, bytes.length, pcm.offsetBytes + startSample * 2);
@@ -152,10 +153,8 @@ async function readSamples({ pcm, startSample, endSample }: PcmRange): Promise<F
   } finally {
     await file.close();
   }
-  const view = new DataView(bytes.buffer);
-  const samples = new Float32Array(endSample - startSample);
-  for (let index = 0; index < samples.length; index += 1)
-    samples[index] = view.getInt16(index * 2, true) / 32_768;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let index = 0; index < length; index += 1) samples[index] = view.getInt16(index * 2, true) / 32_768;
   return samples;
 }
 

@@ -18,7 +18,7 @@ import {
   moonshineGraphs,
 } from '../../src/engines/moonshine/graphs/moonshine-graphs.ts';
 import { MOONSHINE } from '../../src/engines/moonshine/graphs/shape.ts';
-import type { EncodedSpeech } from '../../src/engines/moonshine/graphs/speech-memory.ts';
+import { type EncodedSpeech, encodedSpeech } from '../../src/engines/moonshine/graphs/speech-memory.ts';
 import { readDecoderWeights, readEncoderWeights } from '../../src/engines/moonshine/graphs/weights.ts';
 import { readModel } from '../../src/onnx/graph/model-file.ts';
 import { type InferenceSession, openSession } from '../../src/onnx/session.ts';
@@ -119,6 +119,23 @@ describe('moonshineGraphs', () => {
     expect(() => encoderInput(new Float32Array(MIN_ENCODER_SAMPLES - 1))).toThrow(RangeError);
   });
 
+  it('rounds the states to 8 bits, each the nearest step, in both orders', async () => {
+    for (const samples of [noise(20_000), new Float32Array(16_000)]) {
+      const { states, rounded } = await encode(samples);
+      const room = states.length / 288;
+      const { unit = 0, states: steps = new Int8Array(0), turned = new Int8Array(0) } = rounded ?? {};
+      const largest = states.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      expect(unit).toBeCloseTo(largest / 127, 5);
+      expect(steps.length).toBe(states.length);
+      const furthest = states.reduce(
+        (most, value, i) => Math.max(most, Math.abs(value - unit * (steps[i] ?? Number.NaN))),
+        0,
+      );
+      expect(furthest).toBeLessThan(0.501 * unit);
+      expect(turned).toEqual(turned.map((_, i) => steps[(i % room) * 288 + Math.floor(i / room)] ?? 0));
+    }
+  });
+
   it('gives the hidden state of the stock encoder, both as close to the one in floats', async () => {
     const encoderFile = await readFile(join(modelDirectory, 'encoder_model.onnx'));
     const weights = readEncoderWeights(readModel(encoderFile));
@@ -208,7 +225,7 @@ describe('moonshineGraphs', () => {
 async function encode(samples: Float32Array): Promise<EncodedSpeech> {
   const { data, dims } = encoderInput(samples);
   const outputs = await encoder.run({ audio: float32Tensor(data, dims) });
-  return { states: float32Data(outputs, 'states'), frames: encoderFrames(samples.length) };
+  return encodedSpeech(outputs, encoderFrames(samples.length));
 }
 
 const createCache = () => new KvCache<number, Tensor>(graphs.shape, makeTensor);

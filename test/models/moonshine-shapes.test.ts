@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEngine } from '../../src/engines/create-engine.ts';
 import { buildDecoderStep } from '../../src/engines/moonshine/graphs/decoder-step.ts';
 import { buildEncoder } from '../../src/engines/moonshine/graphs/encoder.ts';
-import { encoderInput } from '../../src/engines/moonshine/graphs/encoder-input.ts';
+import { encoderFrames, encoderInput } from '../../src/engines/moonshine/graphs/encoder-input.ts';
 import { KvCache } from '../../src/engines/moonshine/graphs/kv-cache.ts';
 import {
   alignmentHeads,
@@ -14,6 +14,7 @@ import {
   MOONSHINE_ENGLISH,
   shapeOf,
 } from '../../src/engines/moonshine/graphs/shape.ts';
+import { encodedSpeech } from '../../src/engines/moonshine/graphs/speech-memory.ts';
 import { readDecoderWeights, readEncoderWeights } from '../../src/engines/moonshine/graphs/weights.ts';
 import { MoonshineModel } from '../../src/engines/moonshine/model.ts';
 import { readModel } from '../../src/onnx/graph/model-file.ts';
@@ -81,13 +82,22 @@ for (const [name, sizes] of Object.entries(SIZES))
           );
           const session = await openSession(buildEncoder(encoder, MOONSHINE, { precision: 'float' }));
           const { data, dims } = encoderInput(samples);
-          const encoded = float32Data(await session.run({ audio: float32Tensor(data, dims) }), 'states');
+          const speech = encodedSpeech(
+            await session.run({ audio: float32Tensor(data, dims) }),
+            encoderFrames(samples.length),
+          );
+          const encoded = speech.states;
           expect(relativeError(encoded, states)).toBeLessThan(FLOAT_TOLERANCE);
           const step = await openSession(buildDecoderStep(decoder, MOONSHINE, { precision: 'float' }));
           const cache = new KvCache<number, Tensor>(shapeOf(decoder, MOONSHINE), makeTensor);
-          cache.join(0, { states: encoded, frames: encoded.length / sizes.hidden }, TOKENS[0] ?? 0);
+          cache.join(0, speech, TOKENS[0] ?? 0);
           for (const [i, row] of expected.logits.entries()) {
-            const outputs = await step.run(cache.feeds());
+            const { speech_turned: _turned, speech_unit: _unit, ...feeds } = cache.feeds();
+            const frames = feeds.speech?.dims[1] ?? 0;
+            const padded = new Float32Array(frames * sizes.hidden);
+            padded.set(encoded);
+            const inFloats = float32Tensor(padded, [1, frames, sizes.hidden]);
+            const outputs = await step.run({ ...feeds, speech: inFloats });
             expect(relativeError(float32Data(outputs, 'logits'), row)).toBeLessThan(FLOAT_TOLERANCE);
             cache.advance(0, TOKENS[i + 1] ?? 0, float32Data(outputs, 'fresh'));
           }

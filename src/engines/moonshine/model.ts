@@ -12,7 +12,7 @@ import { atLeast, encoderFrames, encoderInput, MIN_ENCODER_SAMPLES } from './gra
 import { KvCache } from './graphs/kv-cache.ts';
 import { type MoonshineGraphs, moonshineGraphs } from './graphs/moonshine-graphs.ts';
 import { MASKED, type MoonshineDescription, type MoonshineShape } from './graphs/shape.ts';
-import type { EncodedSpeech } from './graphs/speech-memory.ts';
+import { type EncodedSpeech, encodedSpeech } from './graphs/speech-memory.ts';
 import { START_TOKEN } from './tokenizer.ts';
 
 export interface MoonshineModelOptions {
@@ -65,7 +65,7 @@ export class MoonshineModel implements MoonshineBackend {
     const heard = atLeast(samples, MIN_ENCODER_SAMPLES);
     const { data, dims } = encoderInput(heard);
     const outputs = await this.#encoder.run({ audio: float32Tensor(data, dims) });
-    return { states: float32Data(outputs, 'states'), frames: encoderFrames(heard.length) };
+    return encodedSpeech(outputs, encoderFrames(heard.length));
   }
 
   /** The graph is loaded by the first call. */

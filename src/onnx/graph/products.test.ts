@@ -3,10 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSession } from '../session.ts';
-import { float32Data, float32Tensor } from '../tensor.ts';
+import { float32Data, float32Tensor, makeTensor } from '../tensor.ts';
 import { type AffineMatrix, dequantize, fromUnsigned, joinColumns, scaleMatrix } from './affine-matrix.ts';
 import { GraphBuilder } from './builder.ts';
-import { blockProduct, floatProduct, type Product, rowProduct, tensorProduct } from './products.ts';
+import {
+  blockProduct,
+  floatProduct,
+  type Product,
+  roundedProduct,
+  rowProduct,
+  tensorProduct,
+} from './products.ts';
 
 let directory = '';
 let files = 0;
@@ -54,6 +61,41 @@ describe('products', () => {
   }
 });
 
+describe('roundedProduct', () => {
+  for (const negative of [true, false])
+    it(`multiplies each sequence's rows, ${negative ? 'of any sign' : 'none negative'}, with its own matrix, whatever its neighbours are`, async () => {
+      const { input } = sample();
+      const rows = negative ? input : input.map(Math.abs);
+      const matrices = Int8Array.from({ length: 3 * ROWS * COLUMNS }, (_, i) => 127 * Math.sin(i * i * 0.3));
+      const units = Float32Array.of(0.01, 0.03, 0.02);
+      const together = await runRounded(rows, matrices, units, negative);
+      for (const [i, unit] of units.entries()) {
+        const row = rows.slice(i * ROWS, (i + 1) * ROWS);
+        const matrix = matrices.slice(i * ROWS * COLUMNS, (i + 1) * ROWS * COLUMNS);
+        const alone = await runRounded(row, matrix, Float32Array.of(unit), negative);
+        expect(alone).toEqual(together.slice(i * COLUMNS, (i + 1) * COLUMNS));
+        const expected = multiply(
+          row,
+          Float32Array.from(matrix, (value) => value * unit),
+          new Float32Array(COLUMNS),
+        );
+        const largest = Math.max(...expected.map(Math.abs));
+        for (const [column, value] of expected.entries())
+          expect(Math.abs((alone[column] ?? Number.NaN) - value) / largest).toBeLessThan(0.02);
+      }
+    });
+
+  it('gives zeros for a silent row', async () => {
+    const result = await runRounded(
+      new Float32Array(ROWS),
+      new Int8Array(ROWS * COLUMNS).fill(99),
+      Float32Array.of(1),
+      true,
+    );
+    expect([...result]).toEqual(Array(COLUMNS).fill(0));
+  });
+});
+
 describe('AffineMatrix', () => {
   it('keeps every weight through joining and scaling', () => {
     const left = fromUnsigned(Uint8Array.of(0, 128, 255, 7), 2, 0.5, 130);
@@ -87,6 +129,27 @@ async function run(product: Product, matrix: AffineMatrix, input: Float32Array, 
   await writeFile(path, graph.build());
   const session = await openSession(path);
   const outputs = await session.run({ x: float32Tensor(input, [input.length / ROWS, ROWS]) });
+  await session.release();
+  return float32Data(outputs, 'y');
+}
+
+/** One row a sequence. */
+async function runRounded(rows: Float32Array, matrices: Int8Array, units: Float32Array, negative: boolean) {
+  const batch = units.length;
+  const graph = new GraphBuilder('rounded');
+  const inputs = [
+    graph.input('rows', 'float32', ['batch', 1, ROWS]),
+    graph.input('matrices', 'int8', ['batch', ROWS, COLUMNS]),
+    graph.input('unit', 'float32', ['batch', 1, 1]),
+  ] as const;
+  graph.node('Identity', [roundedProduct(graph, ...inputs, { negative })], { outputs: ['y'] });
+  graph.output('y', 'float32', ['batch', 1, COLUMNS]);
+  const session = await openSession(graph.build());
+  const outputs = await session.run({
+    rows: float32Tensor(rows, [batch, 1, ROWS]),
+    matrices: makeTensor(matrices, [batch, ROWS, COLUMNS]),
+    unit: float32Tensor(units, [batch, 1, 1]),
+  });
   await session.release();
   return float32Data(outputs, 'y');
 }

@@ -25,7 +25,8 @@ export const tensorProduct: Product = (graph, name, input, matrix, bias) => {
 export const rowProduct: Product = (graph, name, input, matrix, bias) => {
   const unit = rowUnit(graph, graph.node('Abs', [input]));
   const product = graph.multiply(int8Product(graph, name, roundRows(graph, input, unit), matrix), unit);
-  return bias ? graph.add(product, graph.floats(`${name}.bias`, bias)) : product;
+  // As a row [1, columns]: a bias of one dimension would be fused with a GELU behind it, and BiasGelu is slower than Add and Gelu.
+  return bias ? graph.add(product, graph.floats(`${name}.bias`, bias, [1, bias.length])) : product;
 };
 
 /**
@@ -87,6 +88,31 @@ export function roundRows(graph: GraphBuilder, input: Value, unit: Value): Value
   const units = graph.reshape(unit, -1);
   const zeros = graph.node('Expand', [unsignedZero(graph), graph.node('Shape', [units])]);
   return graph.node('QuantizeLinear', [input, units, zeros], { attributes: { axis: 0 } });
+}
+
+/**
+ * Product of float rows [..., n, k] with int8 matrices [..., k, m] that the graph is given, one step of which is `unit` (it broadcasts over
+ * the result). Each row is rounded to 127 steps of its own largest element; `negative` says whether it has elements below zero.
+ */
+export function roundedProduct(
+  graph: GraphBuilder,
+  rows: Value,
+  matrices: Value,
+  unit: Value,
+  { negative }: { negative: boolean },
+): Value {
+  const magnitudes = negative ? graph.node('Abs', [rows]) : rows;
+  const most = graph.node('ReduceMax', [magnitudes], { attributes: { axes: [-1], keepdims: 1 } });
+  // Never zero: a silent row would divide 0 by 0.
+  const largest = graph.add(most, graph.scalar(1e-12));
+  const rowZero = negative
+    ? unsignedZero(graph)
+    : graph.constant('uint8(0)', { type: 'uint8', dims: [], bytes: new Uint8Array(1) });
+  const matrixZero = graph.constant('int8(0)', { type: 'int8', dims: [], bytes: new Uint8Array(1) });
+  const step = graph.scalar(1 / 127);
+  const rounded = graph.node('QuantizeLinear', [graph.node('Div', [rows, largest]), step, rowZero]);
+  const inputs = [rounded, matrices, step, graph.scalar(1), rowZero, matrixZero];
+  return graph.multiply(graph.fused('MatMulIntegerToFloat', inputs), graph.multiply(largest, unit));
 }
 
 /** The uint8 that stands for zero. */

@@ -1,18 +1,8 @@
-import {
-  type AffineMatrix,
-  dequantize,
-  joinColumns,
-  scaleMatrix,
-} from '../../../onnx/graph/affine-matrix.ts';
+import { joinColumns } from '../../../onnx/graph/affine-matrix.ts';
 import { GraphBuilder, type Value } from '../../../onnx/graph/builder.ts';
-import {
-  blockProduct,
-  floatProduct,
-  int8Product,
-  type Product,
-  roundRows,
-  rowUnit,
-} from '../../../onnx/graph/products.ts';
+import { largestOf } from '../../../onnx/graph/largest.ts';
+import { blockProduct, floatProduct, int8Product, roundRows, rowUnit } from '../../../onnx/graph/products.ts';
+import { type CrossAttentionContext, crossAttention, floatSpeech, roundedSpeech } from './cross-attention.ts';
 import { embed } from './embedding.ts';
 import { type MoonshineDescription, Rotary } from './shape.ts';
 import type { DecoderLayerWeights, DecoderWeights } from './weights.ts';
@@ -28,7 +18,8 @@ export interface DecoderStepOptions {
  *
  * In: `token`, `position` int64 [batch, 1]; `self_mask` [batch, 1, 1, positions + 1] and `cross_mask`
  * [batch, 1, frames], added to the scores; per layer `self_key.i`, `self_value.i` [batch, heads, positions, headSize];
- * `speech` [batch, frames, hidden], the encoder's states. The token itself is the last of its self-attention's positions.
+ * the encoder's states as int8, `speech` [batch, frames, hidden] and the same as `speech_turned` [batch, hidden, frames], one step of which is
+ * `speech_unit` [batch, 1, 1]. With precision `float` they are `speech` alone, in floats. The token itself is the last of its self-attention's positions.
  * Out: `next_token` int64 [batch, 1], its `probability` [batch, 1], `fresh` [batch, 2 * layers, hidden] with the
  * token's own key and value a layer, for the caller's cache, and `logits` [batch, vocabulary] for those who ask.
  */
@@ -46,7 +37,7 @@ export function buildDecoderStep(
     position: graph.input('position', 'int64', ['batch', 1]),
     selfMask: graph.input('self_mask', 'float32', ['batch', 1, 1, 'positions_and_one']),
     crossMask: graph.input('cross_mask', 'float32', ['batch', 1, 'frames']),
-    speech: graph.input('speech', 'float32', ['batch', 'frames', hidden]),
+    heard: precision === 'fast' ? roundedSpeech(graph, hidden) : floatSpeech(graph, hidden),
     rotary: new Rotary(graph, weights, description.maxPositions),
     product: precision === 'fast' ? blockProduct : floatProduct,
     fresh: [],
@@ -62,15 +53,10 @@ export function buildDecoderStep(
   return graph.build();
 }
 
-interface LayerContext {
-  hidden: number;
-  heads: number;
+interface LayerContext extends CrossAttentionContext {
   position: Value;
   selfMask: Value;
-  crossMask: Value;
-  speech: Value;
   rotary: Rotary;
-  product: Product;
   /** Collects what becomes `fresh`: key, value of each layer, [batch, 1, hidden]. */
   fresh: Value[];
 }
@@ -83,7 +69,8 @@ function decoderLayer(
   context: LayerContext,
 ): Value {
   const afterSelf = graph.add(input, selfAttention(graph, i, input, layer, context));
-  const afterCross = graph.add(afterSelf, crossAttention(graph, i, afterSelf, layer, context));
+  const normed = graph.layerNorm(afterSelf, graph.floats(`layer${i}.cross_norm`, layer.crossNorm));
+  const afterCross = graph.add(afterSelf, crossAttention(graph, `layer${i}`, normed, layer.cross, context));
   return graph.add(afterCross, gatedMlp(graph, i, afterCross, layer, context));
 }
 
@@ -110,57 +97,6 @@ function selfAttention(
     outputs: [`layer${i}.self`, `layer${i}.present_key`, `layer${i}.present_value`],
   });
   return product(graph, `layer${i}.self_out`, mixed, output);
-}
-
-/**
- * Over the encoder's states themselves: (q K) S' instead of q (S K'), and (w S) V instead of w (S V). Eight times the
- * multiplications, but all heads read the same states, twelve times fewer bytes than keys and values of all layers; those
- * need neither be made nor kept. MatMul, Softmax, MatMul: at one query row several times faster than MultiHeadAttention.
- */
-function crossAttention(
-  graph: GraphBuilder,
-  i: number,
-  input: Value,
-  layer: DecoderLayerWeights,
-  { hidden, heads, product, crossMask, speech }: LayerContext,
-): Value {
-  const size = hidden / heads;
-  const normed = graph.layerNorm(input, graph.floats(`layer${i}.cross_norm`, layer.crossNorm));
-  const scaled = scaleMatrix(layer.cross.query, 1 / Math.sqrt(size));
-  // One row a head in the products with weights: the order of their sums does not depend on the batch.
-  const query = graph.reshape(product(graph, `layer${i}.cross_query`, normed, scaled), -1, heads, 1, size);
-  const keys = graph.floats(`layer${i}.cross_key`, headColumns(layer.cross.key), [heads, size, hidden]);
-  const wide = graph.reshape(graph.node('MatMul', [query, keys]), -1, heads, hidden);
-  const scores = graph.add(
-    graph.fused('FusedMatMul', [wide, speech], { attributes: { transB: 1 } }),
-    crossMask,
-  );
-  const weights = graph.node('Softmax', [scores], { attributes: { axis: -1 } });
-  const heard = graph.reshape(graph.node('MatMul', [weights, speech]), -1, heads, 1, hidden);
-  const values = graph.floats(`layer${i}.cross_value`, headRows(layer.cross.value, heads), [
-    heads,
-    hidden,
-    size,
-  ]);
-  const mixed = graph.reshape(graph.node('MatMul', [heard, values]), -1, 1, hidden);
-  return product(graph, `layer${i}.cross_out`, mixed, layer.cross.output);
-}
-
-/** A matrix [hidden, heads * size] as [heads, hidden, size]. */
-function headRows(matrix: AffineMatrix, heads: number): Float32Array {
-  const size = matrix.columns / heads;
-  const floats = dequantize(matrix);
-  return floats.map((_, i) => {
-    const head = Math.floor(i / (matrix.rows * size));
-    const row = Math.floor(i / size) % matrix.rows;
-    return floats[row * matrix.columns + head * size + (i % size)] ?? 0;
-  });
-}
-
-/** A matrix [hidden, heads * size] as [heads, size, hidden]. */
-function headColumns(matrix: AffineMatrix): Float32Array {
-  const floats = dequantize(matrix);
-  return floats.map((_, i) => floats[(i % matrix.rows) * matrix.columns + Math.floor(i / matrix.rows)] ?? 0);
 }
 
 function gatedMlp(
@@ -210,8 +146,9 @@ function chooseToken(
   }
   graph.output('logits', 'float32', ['batch', vocabulary]);
   const probabilities = graph.node('Softmax', ['logits'], { attributes: { axis: -1 } });
-  // TopK takes half the time of ArgMax and gives the value too.
-  graph.node('TopK', [probabilities, graph.integers(1)], { outputs: ['probability', 'next_token'] });
+  const { largest, index } = largestOf(graph, probabilities, vocabulary);
+  graph.node('Identity', [index], { outputs: ['next_token'] });
+  graph.node('Identity', [largest], { outputs: ['probability'] });
   graph.output('next_token', 'int64', ['batch', 1]);
   graph.output('probability', 'float32', ['batch', 1]);
 }

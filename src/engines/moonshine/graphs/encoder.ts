@@ -12,8 +12,9 @@ export interface EncoderOptions {
 }
 
 /**
- * Encoder of one utterance: `audio` [rows, stride] (see `encoderInput`) to `states` [1, frames, hidden], which the decoder's
- * cross-attention reads in every step. One utterance a run, because the norm of the stem takes its statistics over all of it.
+ * Encoder of one utterance: `audio` [rows, stride] (see `encoderInput`) to `states` [1, frames, hidden], and the same rounded to int8 as the
+ * decoder's cross-attention reads it in every step, in both orders: `rounded` [1, frames, hidden] and `turned` [1, hidden, frames], one step
+ * of which is `unit`. One utterance a run, because the norm of the stem takes its statistics over all of it.
  */
 export function buildEncoder(
   weights: EncoderWeights,
@@ -41,7 +42,22 @@ export function buildEncoder(
   const gain = graph.floats('final_norm', weights.finalNorm);
   graph.layerNorm(state, gain, { output: 'states' });
   graph.output('states', 'float32', [1, 'frames', weights.hidden]);
+  roundStates(graph, weights.hidden);
   return graph.build();
+}
+
+function roundStates(graph: GraphBuilder, hidden: number): void {
+  const largest = graph.node('ReduceMax', [graph.node('Abs', ['states'])], { attributes: { keepdims: 0 } });
+  // Never zero: silence would divide 0 by 0.
+  const unit = graph.node('Max', [graph.multiply(largest, graph.scalar(1 / 127)), graph.scalar(1e-12)], {
+    outputs: ['unit'],
+  });
+  const zero = graph.constant('int8(0)', { type: 'int8', dims: [], bytes: new Uint8Array(1) });
+  graph.node('QuantizeLinear', ['states', unit, zero], { outputs: ['rounded'] });
+  graph.node('Transpose', ['rounded'], { attributes: { perm: [0, 2, 1] }, outputs: ['turned'] });
+  graph.output('rounded', 'int8', [1, 'frames', hidden]);
+  graph.output('turned', 'int8', [1, hidden, 'frames']);
+  graph.output('unit', 'float32', []);
 }
 
 interface LayerContext {

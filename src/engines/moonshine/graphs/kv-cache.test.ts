@@ -13,10 +13,15 @@ const createCache = () => new KvCache<string, FakeTensor>(shape, (data, dims) =>
 
 /** Speech whose states say `id + frame / 100 + element / 10000`; something else behind its last frame. */
 function speech(id: number, frames: number): EncodedSpeech {
-  const states = Float32Array.from({ length: (frames + 3) * shape.hidden }, (_, i) =>
-    i < frames * shape.hidden ? id + Math.floor(i / shape.hidden) / 100 + (i % shape.hidden) / 10000 : 99,
+  const { hidden } = shape;
+  const room = frames + 3;
+  const unit = (id + frames / 100 + hidden / 10000) / 127;
+  const states = Float32Array.from({ length: room * hidden }, (_, i) =>
+    i < frames * hidden ? id + Math.floor(i / hidden) / 100 + (i % hidden) / 10000 : -50 * unit,
   );
-  return { states, frames };
+  const steps = Int8Array.from(states, (value) => Math.round(value / unit));
+  const turned = steps.map((_, i) => steps[(i % room) * hidden + Math.floor(i / room)] ?? 0);
+  return { states, frames, rounded: { states: steps, turned, unit } };
 }
 
 /** What a step would return: every number names the slot's sequence and the step. */
@@ -35,6 +40,16 @@ function part(feed: FakeTensor | undefined, slot: number): number[] {
   return Array.from(data.subarray(slot * length, (slot + 1) * length), Number);
 }
 
+/** The states of `slot` [room, hidden], and what rounding to 8 bits may have changed them by. */
+function states(feeds: Record<string, FakeTensor>, slot: number): { values: number[]; tolerance: number } {
+  const [unit = 0] = part(feeds.speech_unit, slot);
+  return { values: part(feeds.speech, slot).map((value) => value * unit), tolerance: 0.5001 * unit };
+}
+
+function expectNear(actual: number | undefined, expected: number, tolerance: number): void {
+  expect(Math.abs((actual ?? Number.NaN) - expected)).toBeLessThanOrEqual(tolerance);
+}
+
 const heard = (mask: readonly number[]) => mask.flatMap((value, i) => (value === 0 ? [i] : []));
 
 describe('KvCache', () => {
@@ -43,11 +58,10 @@ describe('KvCache', () => {
     cache.join('a', speech(1, 5), 1);
     const feeds = cache.feeds();
     expect(feeds.speech?.dims).toEqual([1, 96, 6]);
-    expect(
-      part(feeds.speech, 0)
-        .slice(4 * 6, 5 * 6 + 1)
-        .map((value) => Math.round(value * 10000)),
-    ).toEqual([10400, 10401, 10402, 10403, 10404, 10405, 0]);
+    const { values, tolerance } = states(feeds, 0);
+    expect(tolerance).toBeLessThan(1.0405 / 250);
+    for (let i = 0; i < 6; i++) expectNear(values[4 * 6 + i], 1.04 + i / 10000, tolerance);
+    expect(values[5 * 6]).toBe(0);
     expect(part(feeds.token, 0)).toEqual([1]);
     expect(heard(part(feeds.cross_mask, 0))).toEqual([0, 1, 2, 3, 4]);
     expect(heard(part(feeds.self_mask, 0))).toEqual([(feeds['self_key.0']?.dims[2] ?? 0) + 0]);
@@ -66,10 +80,10 @@ describe('KvCache', () => {
     expect([part(feeds.token, 0), part(feeds.token, 1)]).toEqual([[7], [1]]);
     expect([part(feeds.position, 0), part(feeds.position, 1)]).toEqual([[1], [0]]);
     expect(feeds.speech?.dims).toEqual([2, room, 6]);
-    const states = part(feeds.speech, 0);
-    expect(states[4 * 6]).toBeCloseTo(1.04, 5);
-    expect(states.slice(5 * 6).every((value) => value === 0)).toBe(true);
-    expect(part(feeds.speech, 1)[139 * 6]).toBeCloseTo(3.39, 5);
+    const [short, long] = [states(feeds, 0), states(feeds, 1)];
+    expectNear(short.values[4 * 6], 1.04, short.tolerance);
+    expect(short.values.slice(5 * 6).every((value) => value === 0)).toBe(true);
+    expectNear(long.values[139 * 6], 3.39, long.tolerance);
     const positions = feeds['self_key.0']?.dims[2] ?? 0;
     expect(heard(part(feeds.self_mask, 0))).toEqual([0, positions]);
     expect(part(feeds['self_value.1'], 0).slice(0, 4)).toEqual([1000, 1000, 1000, 0]);
@@ -85,7 +99,8 @@ describe('KvCache', () => {
     const feeds = cache.feeds();
     expect(part(feeds.token, 0)).toEqual([7]);
     expect(heard(part(feeds.cross_mask, 0)).length).toBe(12);
-    expect(part(feeds.speech, 0)[0]).toBeCloseTo(3, 5);
+    const moved = states(feeds, 0);
+    expectNear(moved.values[0], 3, moved.tolerance);
     expect(part(feeds['self_key.0'], 0)[0]).toBe(3000);
     expect(part(feeds['self_key.0'], 1)[0]).toBe(2000);
     cache.leave(1);
@@ -102,7 +117,10 @@ describe('KvCache', () => {
     cache.join('c', speech(3, 7), 1);
     const feeds = cache.feeds();
     expect(feeds.speech?.dims).toEqual([2, 96, 6]);
-    expect([part(feeds.speech, 0)[0], part(feeds.speech, 1)[0]]).toEqual([2, 3]);
+    for (const [slot, id] of [2, 3].entries()) {
+      const { values, tolerance } = states(feeds, slot);
+      expectNear(values[0], id, tolerance);
+    }
     cache.leave(0);
     cache.join('d', speech(4, 3), 1);
     expect(
@@ -110,6 +128,33 @@ describe('KvCache', () => {
         .slice(3 * 6)
         .every((value) => value === 0),
     ).toBe(true);
+  });
+
+  it('feeds the same states in both orders, whoever joined, left or made them move', () => {
+    const cache = createCache();
+    for (const [id, frames] of [100, 7, 300, 40].entries()) cache.join(String(id), speech(id + 1, frames), 1);
+    cache.leave(1);
+    const feeds = cache.feeds();
+    const room = feeds.speech?.dims[1] ?? 0;
+    expect(feeds.speech_turned?.dims).toEqual([3, 6, room]);
+    for (const slot of [0, 1, 2]) {
+      const [rows, columns] = [part(feeds.speech, slot), part(feeds.speech_turned, slot)];
+      expect(columns).toEqual(columns.map((_, i) => rows[(i % room) * 6 + Math.floor(i / room)]));
+    }
+  });
+
+  it('rounds speech of an encoder that did not, silence too', () => {
+    const { rounded: _rounded, ...plain } = speech(1, 5);
+    const cache = createCache();
+    cache.join('a', plain, 1);
+    cache.join('silence', { states: new Float32Array(5 * 6), frames: 5 }, 1);
+    const { values, tolerance } = states(cache.feeds(), 0);
+    for (let i = 0; i < 5 * 6; i++) expectNear(values[i], plain.states[i] ?? Number.NaN, tolerance);
+    expect(states(cache.feeds(), 1).values.every((value) => value === 0)).toBe(true);
+  });
+
+  it('refuses speech of fewer frames than it says', () => {
+    expect(() => createCache().join('a', { ...speech(1, 5), frames: 9 }, 1)).toThrow(RangeError);
   });
 
   it('keeps what was said when its room grows', () => {

@@ -2,7 +2,7 @@ import { SelfAttentionCache } from './self-attention-cache.ts';
 import type { MoonshineShape } from './shape.ts';
 import { type EncodedSpeech, SpeechMemory } from './speech-memory.ts';
 
-export type FeedData = Float32Array | BigInt64Array;
+export type FeedData = Float32Array | Int8Array | BigInt64Array;
 
 /**
  * State of the sequences that decode together, in the layout the decoder step reads without copying. Sequences join and
@@ -19,7 +19,7 @@ export class KvCache<Key, Tensor> {
   #position = new BigInt64Array(1);
   #feeds: { readonly selfRoom: number; readonly tensors: Record<string, Tensor> } | undefined;
 
-  /** `makeTensor` wraps an array and its dims for the runtime: int64 for a BigInt64Array, else float32. */
+  /** `makeTensor` wraps an array and its dims for the runtime: int64 for a BigInt64Array, int8 for an Int8Array, else float32. */
   constructor(shape: MoonshineShape, makeTensor: (data: FeedData, dims: number[]) => Tensor) {
     this.#shape = shape;
     this.#makeTensor = makeTensor;
@@ -103,6 +103,8 @@ export class KvCache<Key, Tensor> {
       position: tensor(this.#position, batch, 1),
       self_mask: tensor(mask, batch, 1, 1, room + 1),
       speech: tensor(speech.states, batch, speech.room, hidden),
+      speech_turned: tensor(speech.turned, batch, hidden, speech.room),
+      speech_unit: tensor(speech.units, batch, 1, 1),
       cross_mask: tensor(speech.mask, batch, 1, speech.room),
     };
     for (const [index, part] of parts.entries()) {

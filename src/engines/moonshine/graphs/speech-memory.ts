@@ -1,3 +1,4 @@
+import { float32Data, int8Data, type Tensor } from '../../../onnx/tensor.ts';
 import { MASKED } from './shape.ts';
 
 /** What an encoder run gave. */
@@ -6,25 +7,49 @@ export interface EncodedSpeech {
   readonly states: Float32Array;
   /** `encoderFrames` of the utterance's samples. */
   readonly frames: number;
+  /** What a `SpeechMemory` keeps of it, where the encoder gave that too. */
+  readonly rounded?: RoundedSpeech;
+}
+
+/** An utterance's states in 8 bits, in both orders, because the int8 products read either only as it lies. */
+export interface RoundedSpeech {
+  /** [room, hidden] */
+  readonly states: Int8Array;
+  /** [hidden, room] */
+  readonly turned: Int8Array;
+  /** What one step stands for. */
+  readonly unit: number;
+}
+
+/** The outputs of the graph made by `buildEncoder`. */
+export function encodedSpeech(outputs: Readonly<Record<string, Tensor>>, frames: number): EncodedSpeech {
+  const rounded = {
+    states: int8Data(outputs, 'rounded'),
+    turned: int8Data(outputs, 'turned'),
+    unit: float32Data(outputs, 'unit')[0] ?? 0,
+  };
+  return { states: float32Data(outputs, 'states'), frames, rounded };
 }
 
 /** Rooms are multiples of this many frames. Steps read all of it, so a longer sequence makes it grow by no more than it needs. */
 const ROOM_STEP = 32;
 /** Room is made for so many utterances at once; what is not used yet takes no memory, because the system gives pages on first use. */
 export const LEAST_SLOTS = 8;
-/** From here up ONNX Runtime's float products sum in the same order, to the last bit, whatever a batch pads a sequence to. */
+/** From here up ONNX Runtime sums floats over the frames in the same order, to the last bit, whatever a batch pads a sequence to. */
 const LEAST_ROOM = 96;
 
 /**
  * What the sequences of a batch have heard: the encoder's states side by side, padded to the longest. Layers make their own keys and
- * values of them in the step itself, so that a sequence needs 0.5 MB for 11 s instead of the 6.3 MB that those would take.
+ * values of them in the step itself, so that a sequence needs 0.26 MB for 11 s instead of the 6.3 MB that those would take.
  */
 export class SpeechMemory {
   readonly #hidden: number;
   readonly #frames: number[] = [];
   #slots = 0;
   #room = 0;
-  #states = new Float32Array(0);
+  #states = new Int8Array(0);
+  #turned = new Int8Array(0);
+  #units = new Float32Array(0);
   #mask = new Float32Array(0);
 
   constructor(hidden: number) {
@@ -36,9 +61,19 @@ export class SpeechMemory {
     return this.#room;
   }
 
-  /** [slots, room, hidden] */
-  get states(): Float32Array {
+  /** [slots, room, hidden], in units of the slot. */
+  get states(): Int8Array {
     return this.#states;
+  }
+
+  /** The same as [slots, hidden, room]. */
+  get turned(): Int8Array {
+    return this.#turned;
+  }
+
+  /** [slots]: what one step of the slot's states stands for. */
+  get units(): Float32Array {
+    return this.#units;
   }
 
   /** [slots, room], added to the scores. */
@@ -46,20 +81,21 @@ export class SpeechMemory {
     return this.#mask;
   }
 
-  /** Adds an utterance in the last slot. */
-  join({ states, frames }: EncodedSpeech): void {
-    if (frames * this.#hidden > states.length)
-      throw new RangeError(`expected ${frames} frames, got ${states.length / this.#hidden}`);
+  /** Adds an utterance in the last slot. One of a published encoder is rounded here, which takes a hundred times as long. */
+  join({ states, frames, rounded = roundStates(states, this.#hidden) }: EncodedSpeech): void {
+    const room = rounded.states.length / this.#hidden;
+    if (rounded.turned.length !== rounded.states.length || room < frames)
+      throw new RangeError(`expected ${frames} frames, got ${room}`);
     this.#frames.push(frames);
     this.#fit();
-    this.#fill(this.#frames.length - 1, states, frames);
+    this.#fill(this.#frames.length - 1, frames, rounded, room);
   }
 
   /** Removes the utterance in `slot`; the last one takes its place. */
   leave(slot: number): void {
     const last = this.#frames.length - 1;
-    moveRow(this.#states, this.#slots, last, slot);
-    moveRow(this.#mask, this.#slots, last, slot);
+    for (const array of [this.#states, this.#turned, this.#units, this.#mask])
+      moveRow(array, this.#slots, last, slot);
     this.#frames[slot] = this.#frames[last] ?? 0;
     this.#frames.pop();
   }
@@ -70,28 +106,48 @@ export class SpeechMemory {
     const needed = Math.max(...this.#frames);
     const isTooLarge = this.#room > 1.25 * needed + LEAST_ROOM;
     if (size <= this.#slots && needed <= this.#room && !isTooLarge) return;
-    const [old, oldRoom] = [this.#states, this.#room];
+    const [old, oldTurned, oldUnits, oldRoom] = [this.#states, this.#turned, this.#units, this.#room];
     this.#slots = Math.max(LEAST_SLOTS, 2 ** Math.ceil(Math.log2(size)));
     this.#room = Math.max(LEAST_ROOM, Math.ceil(needed / ROOM_STEP) * ROOM_STEP);
-    this.#states = new Float32Array(this.#slots * this.#room * this.#hidden);
+    this.#states = new Int8Array(this.#slots * this.#room * this.#hidden);
+    this.#turned = new Int8Array(this.#states.length);
+    this.#units = new Float32Array(this.#slots);
     this.#mask = new Float32Array(this.#slots * this.#room).fill(MASKED);
-    for (const [slot, frames] of this.#frames.slice(0, -1).entries())
-      this.#fill(slot, old.subarray(slot * oldRoom * this.#hidden), frames);
+    for (const [slot, frames] of this.#frames.slice(0, -1).entries()) {
+      const start = slot * oldRoom * this.#hidden;
+      const [states, turned] = [old.subarray(start), oldTurned.subarray(start)];
+      this.#fill(slot, frames, { states, turned, unit: oldUnits[slot] ?? 1 }, oldRoom);
+    }
   }
 
-  /** Zeros behind the last frame: what another utterance left there could be as large as it likes. */
-  #fill(slot: number, states: Float32Array, frames: number): void {
-    const start = slot * this.#room;
-    const end = start + this.#room;
-    this.#states.set(states.subarray(0, frames * this.#hidden), start * this.#hidden);
-    this.#states.fill(0, (start + frames) * this.#hidden, end * this.#hidden);
+  /** `room` is how long the rows of `turned` are. Zeros go behind the last frame: another utterance may have left anything there. */
+  #fill(slot: number, frames: number, { states, turned, unit }: RoundedSpeech, room: number): void {
+    const [ownRoom, hidden] = [this.#room, this.#hidden];
+    const start = slot * ownRoom;
+    const end = start + ownRoom;
+    this.#states.set(states.subarray(0, frames * hidden), start * hidden);
+    this.#states.fill(0, (start + frames) * hidden, end * hidden);
+    this.#turned.fill(0, start * hidden, end * hidden);
+    for (let row = 0; row < hidden; row++)
+      this.#turned.set(turned.subarray(row * room, row * room + frames), start * hidden + row * ownRoom);
+    this.#units[slot] = unit;
     this.#mask.fill(0, start, start + frames);
     this.#mask.fill(MASKED, start + frames, end);
   }
 }
 
+/** As the encoder's graph does it. */
+function roundStates(states: Float32Array, hidden: number): RoundedSpeech {
+  const largest = states.reduce((most, state) => Math.max(most, Math.abs(state)), 0);
+  const unit = Math.max(largest / 127, 1e-12);
+  const steps = Int8Array.from(states, (state) => Math.round(state / unit));
+  const room = states.length / hidden;
+  const turned = steps.map((_, i) => steps[(i % room) * hidden + Math.floor(i / room)] ?? 0);
+  return { states: steps, turned, unit };
+}
+
 /** Moves row `from` of an array of `rows` rows to row `to`. */
-export function moveRow(array: Float32Array, rows: number, from: number, to: number): void {
+export function moveRow(array: Float32Array | Int8Array, rows: number, from: number, to: number): void {
   const length = array.length / rows;
   if (from !== to) array.copyWithin(to * length, from * length, (from + 1) * length);
 }

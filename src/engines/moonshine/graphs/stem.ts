@@ -34,7 +34,8 @@ export function buildStem(
     graph.floats('conv2.gain', channelSums(second, gain)),
   );
   const shift = graph.node('Sub', [graph.floats('conv2.offset', constant), drift]);
-  const middle = graph.fused('Gelu', [graph.add(product, shift)]);
+  // A shift of one dimension would become a BiasGelu, which is slower than Add and Gelu.
+  const middle = graph.fused('Gelu', [graph.add(product, graph.reshape(shift, 1, -1))]);
 
   // In floats: its input is heavy-tailed (peaks of 300 over an rms of 5), int8 costs words however it is scaled.
   const last = floatConvolution(graph, 'conv3', middle, third);
