@@ -293,7 +293,8 @@ describe('decodeAudio when it is no longer wanted', () => {
     await expect(samplesOf(decoded)).rejects.toMatchObject({ code: 'aborted' });
     await decoded[Symbol.asyncDispose]();
     expect(performance.now() - startMs).toBeLessThan(2_000);
-    expect(pids.map(isAlive)).toEqual([false, false]);
+    // Its child, killed with it, may wait for its turn to end.
+    await expect.poll(() => pids.map(isAlive)).toEqual([false, false]);
   });
 
   it('kills it whenever the signal comes, also while it is being started', async () => {
@@ -304,8 +305,8 @@ describe('decodeAudio when it is no longer wanted', () => {
       setTimeout(() => controller.abort(), waitMs);
       await expect(decoding.then(samplesOf)).rejects.toMatchObject({ code: 'aborted' });
     }
-    const { stdout } = spawnSync('ps', ['-eo', 'args'], { encoding: 'utf8' });
-    expect(stdout).not.toContain(program.path);
+    const commands = () => spawnSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).stdout;
+    await expect.poll(commands).not.toContain(program.path);
   });
 
   it('kills it when disposed early', async () => {
@@ -313,7 +314,7 @@ describe('decodeAudio when it is no longer wanted', () => {
     const decoded = await decode(Buffer.from('fLaC-whatever'), { ffmpeg: program });
     const pids = await pidsIn(pidFile);
     await decoded[Symbol.asyncDispose]();
-    expect(pids.map(isAlive)).toEqual([false, false]);
+    await expect.poll(() => pids.map(isAlive)).toEqual([false, false]);
   });
 
   it('does not start when it was aborted before, and stops a WAV conversion', async () => {
@@ -338,7 +339,8 @@ describe('decodeAudio when it is no longer wanted', () => {
   });
 
   it('leaves no descriptor open', async () => {
-    const before = (await readdir('/proc/self/fd').catch(() => [])).length;
+    const descriptors = async () => (await readdir('/proc/self/fd').catch(() => [])).length;
+    const before = await descriptors();
     for (let run = 0; run < 5; run += 1) {
       const decoded = await decode(wavBytes({ seconds: 0.2, sampleRate: 8_000, generate: silence }));
       await decoded[Symbol.asyncDispose]();
@@ -346,6 +348,6 @@ describe('decodeAudio when it is no longer wanted', () => {
     }
     const probe = await open(fixturePath('jfk.wav'));
     await probe.close();
-    expect((await readdir('/proc/self/fd').catch(() => [])).length).toBeLessThanOrEqual(before + 1);
+    await expect.poll(descriptors).toBeLessThanOrEqual(before + 1);
   });
 });

@@ -25,8 +25,11 @@ import { convertWav, isReadyPcm } from './wav.ts';
 import { readWavLayout, type WavLayout } from './wav-header.ts';
 
 export interface DecodeOptions {
-  /** An existing folder of this request alone. At most one file, `decoded.pcm`, is made in it. */
-  readonly scratchPath: string;
+  /**
+   * An existing folder of this request alone, or what makes one: it is asked when there is something to write. At most one file,
+   * `decoded.pcm`, is made in it.
+   */
+  readonly scratchPath: string | (() => Promise<string>);
   /** Longest sound in seconds, counted in decoded samples whatever a header claims. */
   readonly maximumSeconds: number;
   readonly ffmpeg: Ffmpeg;
@@ -105,7 +108,12 @@ function inputOf({ path, sizeBytes }: AudioSource, demuxer: string): FfmpegInput
   return { path, demuxer, background: sizeBytes > LARGE_BYTES };
 }
 
-function wavPlan(file: FileHandle, source: AudioSource, layout: WavLayout, options: DecodeOptions): Plan {
+async function wavPlan(
+  file: FileHandle,
+  source: AudioSource,
+  layout: WavLayout,
+  options: DecodeOptions,
+): Promise<Plan> {
   const { ffmpeg, maximumSeconds } = options;
   const seconds = layout.frames / layout.sampleRate;
   if (seconds > maximumSeconds) throw new AudioTooLongError(maximumSeconds);
@@ -124,7 +132,7 @@ function wavPlan(file: FileHandle, source: AudioSource, layout: WavLayout, optio
     const raw = { ...layout, offsetBytes: layout.dataOffsetBytes, seconds };
     return ffmpegPlan('wav', options, { ...inputOf(source, RAW_DEMUXERS[layout.format]), raw }, truncated);
   }
-  const outputPath = outputPathOf(options);
+  const outputPath = await outputPathOf(options);
   return {
     container: 'wav',
     pcm: { path: outputPath, offsetBytes: 0 },
@@ -147,15 +155,15 @@ const RAW_DEMUXERS: Readonly<Record<SampleFormat, string>> = {
   mulaw: 'mulaw',
 };
 
-function ffmpegPlan(
+async function ffmpegPlan(
   container: Container,
   options: DecodeOptions,
   input: FfmpegInput,
   knownTruncated = false,
-): Plan {
+): Promise<Plan> {
   const { ffmpeg, maximumSeconds } = options;
   if (!ffmpeg.available) throw new FfmpegRequiredError(container);
-  const outputPath = outputPathOf(options);
+  const outputPath = await outputPathOf(options);
   return {
     container,
     pcm: { path: outputPath, offsetBytes: 0 },
@@ -171,9 +179,12 @@ function ffmpegPlan(
   };
 }
 
-function outputPathOf(options: DecodeOptions): string {
-  return join(options.scratchPath, 'decoded.pcm');
+async function outputPathOf({ scratchPath }: DecodeOptions): Promise<string> {
+  return join(typeof scratchPath === 'string' ? scratchPath : await scratchPath(), 'decoded.pcm');
 }
+
+/** Made once: a reason of its own for each recording would cost a stack trace that nobody reads. */
+const OVER = new Error('the decoded sound is needed no more');
 
 /** Runs the plan in the background and waits for its first samples. */
 async function begin(plan: Plan, options: DecodeOptions, file: FileHandle): Promise<DecodedAudio> {
@@ -190,7 +201,7 @@ async function begin(plan: Plan, options: DecodeOptions, file: FileHandle): Prom
     .catch((error: unknown) => progress.fail(toStenographerError(error, signal)))
     .finally(() => file.close());
   const dispose = async () => {
-    stop.abort();
+    stop.abort(OVER);
     await running;
   };
   try {

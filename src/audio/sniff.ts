@@ -55,22 +55,25 @@ export const DEMUXERS: Readonly<Record<Container, string>> = {
   wavpack: 'wv',
 };
 
-/** Bytes looked at in one go: room for a few kilobytes of rubbish before the first mp3 frame. */
+/** Enough for every signature and for the head of a tag. */
+const HEAD_BYTES = 64;
+
+/** Looked at where no signature stands: room for a few kilobytes of rubbish before the first mp3 frame. */
 const WINDOW_BYTES = 64 * 1024;
 
 /** Tags may stand one behind the other; more than this is no honest file. */
 const MAXIMUM_TAGS = 8;
 
 /**
- * Reads what is needed of an open file (two windows as a rule: before and behind an ID3 tag). Undefined: nothing we
- * decode.
+ * Reads what is needed of an open file: its head, and where that is no signature, a window before and behind an ID3
+ * tag. Undefined: nothing we decode.
  */
 export async function sniffFile(file: FileHandle): Promise<Container | undefined> {
   let position = 0;
   for (let tags = 0; tags <= MAXIMUM_TAGS; tags += 1) {
-    const bytes = await readWindow(file, position);
-    const tagBytes = id3Length(bytes);
-    if (tagBytes === 0) return sniff(bytes);
+    const head = await readBytes(file, position, HEAD_BYTES);
+    const tagBytes = id3Length(head);
+    if (tagBytes === 0) return bySignature(head) ?? sniff(await readBytes(file, position, WINDOW_BYTES));
     position += tagBytes;
   }
   return undefined;
@@ -78,13 +81,16 @@ export async function sniffFile(file: FileHandle): Promise<Container | undefined
 
 /** Judges the first bytes (behind any ID3v2 tag) of a file. */
 export function sniff(bytes: Uint8Array): Container | undefined {
-  const signature = SIGNATURES.find(({ parts }) =>
-    parts.every(([offset, text]) => matches(bytes, offset, text)),
-  );
-  if (signature !== undefined) return signature.container;
+  const container = bySignature(bytes);
+  if (container !== undefined) return container;
   if (matches(bytes, 0, '\x0b\x77')) return ac3Kind(bytes);
   if (isTransportStream(bytes)) return 'mpeg-ts';
   return findMpegAudio(bytes);
+}
+
+function bySignature(bytes: Uint8Array): Container | undefined {
+  const found = SIGNATURES.find(({ parts }) => parts.every(([offset, text]) => matches(bytes, offset, text)));
+  return found?.container;
 }
 
 interface Signature {
@@ -161,7 +167,7 @@ function id3Length(bytes: Uint8Array): number {
   return 10 + (a << 21) + (b << 14) + (c << 7) + d + footerBytes;
 }
 
-async function readWindow(file: FileHandle, position: number): Promise<Uint8Array> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(WINDOW_BYTES), 0, WINDOW_BYTES, position);
+async function readBytes(file: FileHandle, position: number, length: number): Promise<Uint8Array> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position);
   return buffer.subarray(0, bytesRead);
 }

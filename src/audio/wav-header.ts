@@ -30,9 +30,10 @@ const UNKNOWN_SIZE_FROM = 0x7fff_0000;
  * read. Throws InvalidAudioError for a damaged header, and for rates and channel counts outside the limits.
  */
 export async function readWavLayout(file: FileHandle, sizeBytes: number): Promise<WavLayout | undefined> {
-  const id = (await readAt(file, 0, 4)).toString('latin1');
+  const readAt = await openHead(file);
+  const id = (await readAt(0, 4)).toString('latin1');
   if (id === 'RIFX') return undefined;
-  const { format, data } = await findChunks(file, sizeBytes);
+  const { format, data } = await findChunks(readAt, sizeBytes);
   if (format === undefined) throw new InvalidAudioError('its WAV header has no complete format chunk');
   if (data === undefined) throw new InvalidAudioError('it is a WAV file without a data chunk');
   const coding = readCoding(format);
@@ -56,22 +57,22 @@ interface Chunks {
 }
 
 /** Walks the chunks in whatever order they come until both that matter are found. */
-async function findChunks(file: FileHandle, sizeBytes: number): Promise<Chunks> {
+async function findChunks(readAt: ReadAt, sizeBytes: number): Promise<Chunks> {
   let format: Buffer | undefined;
   let data: Chunks['data'];
   let longDataSize: number | undefined;
   let position = 12;
   for (let count = 0; count < MAXIMUM_CHUNKS && position + 8 <= sizeBytes; count += 1) {
-    const header = await readAt(file, position, 9);
+    const header = await readAt(position, 9);
     const skewed = isMissingPad(header, position);
     if (skewed) position -= 1;
-    const [id, size] = chunkHeader(skewed ? await readAt(file, position, 8) : header);
+    const [id, size] = chunkHeader(skewed ? await readAt(position, 8) : header);
     const content = position + 8;
     if (id === 'fmt ' && format === undefined) {
-      const bytes = await readAt(file, content, Math.min(size, 40));
+      const bytes = await readAt(content, Math.min(size, 40));
       if (bytes.length >= 14) format = bytes;
     } else if (id === 'ds64') {
-      const bytes = await readAt(file, content, 16);
+      const bytes = await readAt(content, 16);
       if (bytes.length === 16) longDataSize = Number(bytes.readBigUInt64LE(8));
     } else if (id === 'data' && data === undefined) {
       data = { offset: content, size: size === 0xffff_ffff ? (longDataSize ?? size) : size };
@@ -133,7 +134,19 @@ function sampleFormatOf(tag: number, sampleBytes: number): SampleFormat | undefi
   return undefined;
 }
 
-async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position);
-  return buffer.subarray(0, bytesRead);
+/** Reads so many bytes, or what there is of them. */
+type ReadAt = (position: number, length: number) => Promise<Buffer>;
+
+/** All chunks before the sound, as a rule. */
+const HEAD_BYTES = 1024;
+
+/** Reads the first bytes at once: each look at the file is a turn of the event loop and of another thread. */
+async function openHead(file: FileHandle): Promise<ReadAt> {
+  const read: ReadAt = async (position, length) => {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position);
+    return buffer.subarray(0, bytesRead);
+  };
+  const head = await read(0, HEAD_BYTES);
+  return async (position, length) =>
+    position + length <= head.length ? head.subarray(position, position + length) : read(position, length);
 }

@@ -1,4 +1,5 @@
 import { type Segment, type TokenLogprob, type Transcript, UNDETERMINED } from '../transcript.ts';
+import { generateArray } from './json-array.ts';
 import { isoCode } from './language-names.ts';
 import { roundToMilliseconds } from './timestamp.ts';
 
@@ -13,14 +14,28 @@ export interface JsonOptions {
   readonly logprobs?: boolean | undefined;
 }
 
-/** `{text, logprobs, usage, languages}`, compact. Translations have the text alone. */
-export function renderJson(transcript: Transcript, { logprobs = false }: JsonOptions = {}): string {
-  return JSON.stringify({
-    text: transcript.text,
-    ...(logprobs ? { logprobs: logprobsJson(transcript.segments) } : {}),
+/** `{text, logprobs, usage, languages}`, compact. Translations have the text alone. Piece by piece, for hours of log probabilities. */
+export function* renderJson(
+  transcript: Transcript,
+  { logprobs = false }: JsonOptions = {},
+): Generator<string> {
+  yield JSON.stringify({ text: transcript.text }).slice(0, -1);
+  if (logprobs) {
+    yield ',"logprobs":';
+    let continues = false;
+    yield* generateArray(
+      transcript.segments.map((segment) => () => {
+        const tokens = logprobsJson([segment], continues);
+        continues ||= tokens.length > 0;
+        return tokens;
+      }),
+    );
+  }
+  const tail = JSON.stringify({
     ...(transcript.task === 'transcribe' ? { usage: durationUsage(transcript.durationSecond) } : {}),
     ...detectedLanguages(transcript),
   });
+  yield tail === '{}' ? '}' : `,${tail.slice(1)}`;
 }
 
 /** What was heard, as OpenAI's gpt-transcribe answers it: empty where nobody could tell. Nothing where nothing had to be detected. */

@@ -29,10 +29,10 @@ const PLAIN = 'text/plain; charset=utf-8';
 const JSON_TYPE = 'application/json';
 
 const FORMATS: Readonly<Record<ResponseFormat, FormatRow>> = {
-  json: { contentType: JSON_TYPE, render: (...given) => [renderJson(...given)] },
+  json: { contentType: JSON_TYPE, render: renderJson },
   text: { contentType: PLAIN, render: (transcript) => [renderText(transcript)] },
   srt: { contentType: PLAIN, render: (transcript, { cues }) => renderSrt(transcript, cues) },
-  verbose_json: { contentType: JSON_TYPE, render: (...given) => [renderVerboseJson(...given)] },
+  verbose_json: { contentType: JSON_TYPE, render: renderVerboseJson },
   vtt: { contentType: PLAIN, render: (transcript, { cues }) => renderVtt(transcript, cues) },
 };
 
@@ -54,20 +54,24 @@ export function renderTranscript(
 /** Longest work without a turn of the event loop: nobody who asks whether the server lives notices so little. */
 const SLICE_MS = 10;
 
-/** The same for a server: others have their turn while a long transcript is rendered. */
+/** The same for a server, in UTF-8: others have their turn while a long transcript is rendered. */
 export async function renderInTurns(
   transcript: Transcript,
   format: ResponseFormat,
   options: RenderOptions = {},
-): Promise<RenderedTranscript> {
+): Promise<{ readonly contentType: string; readonly body: Buffer }> {
   const { contentType, render } = FORMATS[format];
-  const pieces: string[] = [];
+  const blocks: Buffer[] = [];
+  let pieces: string[] = [];
   let startMs = performance.now();
   for (const piece of render(transcript, options)) {
     pieces.push(piece);
     if (performance.now() - startMs < SLICE_MS) continue;
+    blocks.push(Buffer.from(pieces.join('')));
+    pieces = [];
     await nextTurn();
     startMs = performance.now();
   }
-  return { contentType, body: pieces.join('') };
+  blocks.push(Buffer.from(pieces.join('')));
+  return { contentType, body: blocks.length === 1 && blocks[0] ? blocks[0] : Buffer.concat(blocks) };
 }

@@ -1,5 +1,6 @@
 import type { Coverage, Segment, Transcript } from '../transcript.ts';
 import { durationUsage } from './json.ts';
+import { generateArray } from './json-array.ts';
 import { languageName } from './language-names.ts';
 import { roundToMilliseconds } from './timestamp.ts';
 
@@ -10,25 +11,39 @@ export interface VerboseJsonOptions {
   readonly granularities?: readonly Granularity[] | undefined;
 }
 
-/** Keys in the order of the recorded answers; `warnings` and `x_steno` are ours and appear only when there is something to say. */
-export function renderVerboseJson(
+/**
+ * Keys in the order of the recorded answers; `warnings` and `x_steno` are ours and appear only when there is something to say. Piece by
+ * piece: a day of speech takes a second and more, and others have their turn between two pieces.
+ */
+export function* renderVerboseJson(
   transcript: Transcript,
   { granularities = ['segment'] }: VerboseJsonOptions = {},
-): string {
-  return JSON.stringify({
+): Generator<string> {
+  const head = JSON.stringify({
     task: transcript.task,
     // A translation is told by the language it is in.
     language: transcript.task === 'translate' ? 'english' : languageName(transcript.language),
     duration: roundToMilliseconds(transcript.durationSecond),
     text: transcript.text,
-    ...(granularities.includes('segment') ? { segments: transcript.segments.map(segmentJson) } : {}),
-    ...(granularities.includes('word') ? { words: wordsJson(transcript.segments, granularities) } : {}),
+  });
+  yield head.slice(0, -1);
+  if (granularities.includes('segment')) {
+    yield ',"segments":';
+    yield* generateArray(transcript.segments.map((segment, index) => () => [segmentJson(segment, index)]));
+  }
+  if (granularities.includes('word')) {
+    const wordsOf = wordsInOrder(granularities);
+    yield ',"words":';
+    yield* generateArray(transcript.segments.map((segment) => () => wordsOf(segment)));
+  }
+  const tail = JSON.stringify({
     ...(transcript.task === 'transcribe' ? { usage: durationUsage(transcript.durationSecond) } : {}),
     ...(transcript.warnings.length > 0 ? { warnings: transcript.warnings } : {}),
     ...(lostSomething(transcript.coverage)
       ? { x_steno: { coverage: coverageJson(transcript.coverage) } }
       : {}),
   });
+  yield tail === '{}' ? '}' : `,${tail.slice(1)}`;
 }
 
 function lostSomething(coverage: Coverage | undefined): coverage is Coverage {
@@ -65,19 +80,22 @@ function segmentJson(segment: Segment, index: number) {
   };
 }
 
-/** Without segments beside them words stand bare of punctuation, as OpenAI has it. Rounded times never run backwards. */
-function wordsJson(segments: readonly Segment[], granularities: readonly Granularity[]) {
+/**
+ * Words of one segment after the other. Without segments beside them they stand bare of punctuation, as OpenAI has it. Rounded times
+ * never run backwards.
+ */
+function wordsInOrder(granularities: readonly Granularity[]) {
   const bare = !granularities.includes('segment');
   let earliest = 0;
-  return segments
-    .flatMap((segment) => segment.words ?? [])
-    .map(({ text, ...times }) => ({ word: bare ? stripPunctuation(text) : text.trim(), ...times }))
-    .filter(({ word }) => word !== '')
-    .map(({ word, startSecond, endSecond }) => {
-      const start = Math.max(earliest, roundToMilliseconds(startSecond));
-      earliest = Math.max(start, roundToMilliseconds(endSecond));
-      return { word, start, end: earliest };
-    });
+  return ({ words = [] }: Segment) =>
+    words
+      .map(({ text, ...times }) => ({ word: bare ? stripPunctuation(text) : text.trim(), ...times }))
+      .filter(({ word }) => word !== '')
+      .map(({ word, startSecond, endSecond }) => {
+        const start = Math.max(earliest, roundToMilliseconds(startSecond));
+        earliest = Math.max(start, roundToMilliseconds(endSecond));
+        return { word, start, end: earliest };
+      });
 }
 
 /** Outer punctuation only: don't, 3.5 and well-known stay, and so do signs that are read aloud. */

@@ -50,7 +50,8 @@ export interface LocalWork {
 export async function answerLocally(work: LocalWork): Promise<Answer> {
   const { services, request, plan, file, arrival } = work;
   arrival.enter();
-  const events = meterTranscription({ services, request, plan }, (watchers) =>
+  const servedBy = services.models.resolve(plan.options.model).id;
+  const events = meterTranscription({ services, request, plan, model: servedBy }, (watchers) =>
     services.transcriber.transcribe(file, {
       ...plan.options,
       ...watchers,
@@ -59,7 +60,6 @@ export async function answerLocally(work: LocalWork): Promise<Answer> {
     }),
   );
   const answer = plan.stream ? await answerAsStream(events, plan) : await answerWhole(events, plan);
-  const servedBy = services.models.resolve(plan.options.model).id;
   return { ...answer, headers: { ...answer.headers, [SERVED_BY]: servedBy } };
 }
 
@@ -68,10 +68,7 @@ async function answerWhole(events: AsyncIterable<TranscriptEvent>, plan: AudioPl
   const warnings = [...plan.warnings, ...transcript.warnings];
   const { contentType, body } = await renderInTurns({ ...transcript, warnings }, plan.format, plan.render);
   // A buffer, because fastify adds a charset to JSON sent as text.
-  return {
-    headers: { 'content-type': contentType, ...warningHeaders(warnings) },
-    payload: Buffer.from(body),
-  };
+  return { headers: { 'content-type': contentType, ...warningHeaders(warnings) }, payload: body };
 }
 
 async function answerAsStream(events: AsyncIterable<TranscriptEvent>, plan: AudioPlan): Promise<Answer> {

@@ -68,6 +68,7 @@ export async function forwardAudio(work: ForwardWork): Promise<Answer> {
     if (answer.kind === 'events') return answerEvents(work, answer, meter);
     if (answer.kind === 'whole') {
       const counted = meter.count('completed', answer.toldSecond);
+      if ((meter.audioSecond ?? answer.toldSecond) !== undefined) await counted;
       return { ...answerWhole(target, answer), settled: () => counted };
     }
     meter.cancel();

@@ -54,7 +54,7 @@ export async function meterForward(options: ForwardMeterOptions): Promise<Forwar
   try {
     reservation.grow(audioSecond ?? 0);
   } catch (error) {
-    reservation.settle();
+    void reservation.settle();
     throw error;
   }
   let ended = false;
@@ -64,7 +64,8 @@ export async function meterForward(options: ForwardMeterOptions): Promise<Forwar
       if (ended) return;
       ended = true;
       const second = audioSecond ?? toldSecond ?? (await measureAfterwards(options));
-      reservation.settle({
+      services.metrics.audioSeconds.inc({ model: target, outcome: status }, second);
+      await reservation.settle({
         requestId: request.id,
         model: target,
         format: FORMATS.has(options.responseFormat) ? options.responseFormat : 'other',
@@ -72,12 +73,11 @@ export async function meterForward(options: ForwardMeterOptions): Promise<Forwar
         processingMs: performance.now() - startMs,
         status,
       });
-      services.metrics.audioSeconds.inc({ model: target, outcome: status }, second);
     },
     cancel() {
       if (ended) return;
       ended = true;
-      reservation.settle();
+      void reservation.settle();
       services.metrics.audioSeconds.inc({ model: target, outcome: 'failed' }, audioSecond ?? 0);
     },
   };

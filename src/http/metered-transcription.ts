@@ -10,6 +10,8 @@ export interface MeteredWork {
   readonly services: Services;
   readonly request: FastifyRequest;
   readonly plan: AudioPlan;
+  /** Under this id the work is counted. */
+  readonly model: string;
 }
 
 type Watchers = Pick<TranscribeOptions, 'onDecoded' | 'onTiming'>;
@@ -20,11 +22,10 @@ type Watchers = Pick<TranscribeOptions, 'onDecoded' | 'onTiming'>;
  * sent, with what was transcribed; a failed one not at all.
  */
 export async function* meterTranscription(
-  { services, request, plan }: MeteredWork,
+  { services, request, plan, model }: MeteredWork,
   transcribe: (watchers: Watchers) => AsyncIterable<TranscriptEvent>,
 ): AsyncGenerator<TranscriptEvent> {
-  const { accounts, metrics, models } = services;
-  const model = models.resolve(plan.options.model).id;
+  const { accounts, metrics } = services;
   const reservation = accounts.usage.reserve(accountOf(request, services));
   const startMs = performance.now();
   let decodedSecond = 0;
@@ -40,8 +41,8 @@ export async function* meterTranscription(
       hold(decodedBy(event));
       doneSecond = Math.max(doneSecond, doneBy(event));
       if (event.type === 'transcript-final') {
-        count('completed', event.transcript.durationSecond);
         completed = true;
+        await count('completed', event.transcript.durationSecond);
       }
       yield event;
     }
@@ -49,14 +50,14 @@ export async function* meterTranscription(
     outOfQuota = error instanceof QuotaExceededError;
     throw error;
   } finally {
-    if (!completed) endEarly();
-    reservation.settle();
+    if (!completed) await endEarly();
+    void reservation.settle();
   }
 
-  function endEarly(): void {
+  async function endEarly(): Promise<void> {
     const left = request.gone.aborted;
     if (left) metrics.cancelled.inc();
-    if ((left || (outOfQuota && plan.stream)) && doneSecond > 0) count('stopped', doneSecond);
+    if ((left || (outOfQuota && plan.stream)) && doneSecond > 0) await count('stopped', doneSecond);
     else metrics.audioSeconds.inc({ model, outcome: 'failed' }, decodedSecond);
   }
 
@@ -65,8 +66,9 @@ export async function* meterTranscription(
     reservation.grow(second);
   }
 
-  function count(status: UsageStatus, second: number): void {
-    reservation.settle({
+  function count(status: UsageStatus, second: number): Promise<void> {
+    metrics.audioSeconds.inc({ model, outcome: status }, second);
+    return reservation.settle({
       requestId: request.id,
       model,
       format: plan.format,
@@ -74,7 +76,6 @@ export async function* meterTranscription(
       processingMs: performance.now() - startMs,
       status,
     });
-    metrics.audioSeconds.inc({ model, outcome: status }, second);
   }
 }
 

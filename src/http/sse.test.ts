@@ -69,7 +69,6 @@ describe('eventStream', () => {
     await wait(20);
     expect(given).toBeLessThan(20);
     stream.destroy();
-    await wait(20);
-    expect(ended).toBe(true);
+    await expect.poll(() => ended).toBe(true);
   });
 });

@@ -6,6 +6,8 @@ import type { FileHeaders, FormField, Upload } from './upload.ts';
 /** Room for a vocabulary of 1,000 terms, each a part of its own. */
 const MAXIMUM_FIELDS = 1100;
 const MAXIMUM_FIELD_BYTES = 64 * 1024;
+/** Room for most fields; it grows with longer ones. */
+const FIRST_FIELD_BYTES = 1024;
 const MAXIMUM_TEXT_BYTES = 512 * 1024;
 /** Voices to compare with, as data URLs: at most four clips of 2 to 10 s. Other services can use them. */
 const REFERENCE_FIELD = /^known_speaker_references(?:\[\d*\])?$/;
@@ -30,7 +32,7 @@ export class UploadCollector implements PartHandler {
   readonly #takesReferences: boolean;
   readonly #fields: FormField[] = [];
   #target: 'field' | 'file' | 'ignored' = 'ignored';
-  #field = Buffer.allocUnsafe(MAXIMUM_FIELD_BYTES);
+  #field = Buffer.allocUnsafe(FIRST_FIELD_BYTES);
   #fieldLimit = MAXIMUM_FIELD_BYTES;
   #fieldName = '';
   #fieldBytes = 0;
@@ -38,7 +40,7 @@ export class UploadCollector implements PartHandler {
   #sink: WriteStream | undefined;
   #fileBytes = 0;
   #fileHeaders: FileHeaders | undefined;
-  #block = Buffer.allocUnsafe(FILE_BLOCK_BYTES);
+  #block = Buffer.alloc(0);
   #blockBytes = 0;
   /** True while the disk is behind; `onDrain` tells when it has caught up. */
   full = false;
@@ -131,6 +133,7 @@ export class UploadCollector implements PartHandler {
   #writeFile(bytes: Buffer): void {
     this.#fileBytes += bytes.length;
     for (let position = 0; position < bytes.length; ) {
+      if (this.#block.length === 0) this.#block = Buffer.allocUnsafe(FILE_BLOCK_BYTES);
       const copied = bytes.copy(this.#block, this.#blockBytes, position);
       position += copied;
       this.#blockBytes += copied;
@@ -141,7 +144,7 @@ export class UploadCollector implements PartHandler {
   #flush(sink: WriteStream): void {
     if (this.#blockBytes === 0) return;
     if (!sink.write(this.#block.subarray(0, this.#blockBytes))) this.full = true;
-    this.#block = Buffer.allocUnsafe(FILE_BLOCK_BYTES);
+    this.#block = Buffer.alloc(0);
     this.#blockBytes = 0;
   }
 }

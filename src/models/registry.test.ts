@@ -61,6 +61,30 @@ describe('createModelRegistry', () => {
     expect(() => elsewhere.resolve('nope')).toThrow(/Available models: .*hosted/);
   });
 
+  it('finds lasting names without asking for others, and others that come later', () => {
+    let asked = 0;
+    const [first, ...others] = models;
+    if (first === undefined) throw new Error('no models');
+    const all = [first];
+    const registry = createModelRegistry({
+      lasting: [first],
+      models: () => {
+        asked += 1;
+        return all;
+      },
+      aliases: { mine: 'own' },
+      servedElsewhere: ['own'],
+    });
+    asked = 0;
+    for (const name of [first.id, ...first.aliases]) expect(registry.resolve(name)).toBe(first);
+    expect(asked).toBe(0);
+    expect(registry.known('mine')).toBeUndefined();
+    const own = { ...(others[0] ?? first), id: 'own', aliases: [] };
+    all.push(own);
+    expect(registry.resolve('own')).toBe(own);
+    expect(registry.resolve('mine')).toBe(own);
+  });
+
   it('follows a list that grows', () => {
     const all: ModelEntry[] = [];
     const registry = createModelRegistry({ models: () => all });

@@ -23,6 +23,8 @@ export interface ModelRegistry {
 export interface ModelRegistryOptions {
   /** Models that may be used or downloaded; a function where they change. */
   readonly models: readonly ModelEntry[] | (() => readonly ModelEntry[]);
+  /** Those of `models` that never change: names of theirs are found without asking for the others. Default none. */
+  readonly lasting?: readonly ModelEntry[];
   /** Configured names; they win over the catalogue's. */
   readonly aliases?: Readonly<Record<string, string>>;
   /** Whether a model's files are here. Default: all are. */
@@ -33,10 +35,10 @@ export interface ModelRegistryOptions {
 
 /** Throws ConfigError for a configured alias that leads nowhere. */
 export function createModelRegistry(options: ModelRegistryOptions): ModelRegistry {
-  const { aliases = {}, isInstalled = () => true, servedElsewhere = [] } = options;
+  const { aliases = {}, isInstalled = () => true, servedElsewhere = [], lasting = [] } = options;
   const models = () => (typeof options.models === 'function' ? options.models() : options.models);
-  const names = (): ReadonlyMap<string, ModelEntry> => {
-    const byId = new Map(models().map((model) => [model.id, model]));
+  const namesOf = (entries: readonly ModelEntry[]): ReadonlyMap<string, ModelEntry> => {
+    const byId = new Map(entries.map((model) => [model.id, model]));
     const all = new Map(byId);
     for (const model of byId.values()) for (const alias of model.aliases) all.set(alias, model);
     for (const [alias, target] of Object.entries(aliases)) {
@@ -46,16 +48,18 @@ export function createModelRegistry(options: ModelRegistryOptions): ModelRegistr
     }
     return all;
   };
+  const lastingNames = namesOf(lasting);
+  const find = (name: string) => lastingNames.get(name) ?? namesOf(models()).get(name);
   refuseDangling(aliases, models(), servedElsewhere);
-  const listKnown = () => [...names()].map(([name, model]) => ({ name, model }));
+  const listKnown = () => [...namesOf(models())].map(([name, model]) => ({ name, model }));
   const list = () => listKnown().filter(({ model }) => isInstalled(model.id));
   return {
     list,
     listKnown,
-    known: (name) => names().get(name),
+    known: find,
     isInstalled,
     resolve(name) {
-      const model = names().get(name);
+      const model = find(name);
       if (model === undefined)
         throw new ModelNotFoundError(name, [
           ...new Set([...list().map((usable) => usable.name), ...servedElsewhere]),

@@ -27,8 +27,9 @@ export function createMemoryStore(): Store {
       return true;
     },
     keysVersion: () => String(version),
-    addUsage(row) {
-      if (!usage.has(row.requestId)) usage.set(row.requestId, row);
+    addUsage(...rows) {
+      for (const row of rows) if (!usage.has(row.requestId)) usage.set(row.requestId, row);
+      return Promise.resolve();
     },
     usedAudioMs: (keyId, fromDay, toDay) =>
       matching({ keyId, fromDay, toDay }).reduce((sum, row) => sum + row.audioMs, 0),

@@ -14,7 +14,7 @@ afterEach(() => retention?.stop());
 
 function fill(store: Store, daysAgo: readonly number[]): void {
   for (const days of daysAgo)
-    store.addUsage({
+    void store.addUsage({
       requestId: `req_${days}`,
       keyId: 'key_a',
       model: 'moonshine-tiny',

@@ -16,8 +16,12 @@ export interface Store {
   /** Another value whenever keys may have changed, by this process or another one. Cheap enough for every request. */
   keysVersion(): string;
 
-  /** Counts a request; a second row with the same request id is ignored. Durable when it returns. */
-  addUsage(row: UsageRow): void;
+  /**
+   * Counts requests, all of them or, throwing, none; a second row with the same request id is ignored. When it returns everybody sees
+   * them and a kill of this process loses none; its promise resolves when a power cut loses none either, and rejects with StoreError
+   * when the disk cannot say so.
+   */
+  addUsage(...rows: readonly UsageRow[]): Promise<void>;
   /** Seconds in whole milliseconds that a key has used in the UTC days `fromDay` to `toDay`, both included. */
   usedAudioMs(keyId: string, fromDay: string, toDay: string): number;
   /** Sums a key, day and model, by day, key and model. */

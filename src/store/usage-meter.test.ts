@@ -23,7 +23,7 @@ function done(second: number) {
 afterEach(() => vi.useRealTimers());
 
 describe('createUsageMeter', () => {
-  it('R10 N pass and N + 1 is refused, also of 100 at once with the end of each unknown', () => {
+  it('R10 N pass and N + 1 is refused, also of 100 at once with the end of each unknown', async () => {
     const store = createMemoryStore();
     const meter = createUsageMeter({ store, now: () => NOON });
     const running = Array.from({ length: 100 }, () => meter.reserve(account));
@@ -38,7 +38,7 @@ describe('createUsageMeter', () => {
         }
     expect(held).toBe(100);
     expect(() => meter.check(account)).toThrow(QuotaExceededError);
-    for (const reservation of running) reservation.settle(done(1));
+    await Promise.all(running.map((reservation) => reservation.settle(done(1))));
     expect(store.usedAudioMs('key_a', '2026-03-15', '2026-03-15')).toBe(100_000);
     expect(() => meter.check(account)).toThrow(/100 seconds of audio a day: 100 s are used/);
   });
@@ -48,11 +48,11 @@ describe('createUsageMeter', () => {
     const failed = meter.reserve(account);
     failed.grow(100);
     expect(() => meter.reserve(account).grow(1)).toThrow(QuotaExceededError);
-    failed.settle();
+    void failed.settle();
     const other = meter.reserve(account);
     other.grow(100);
-    other.settle(done(40));
-    other.settle(done(40));
+    void other.settle(done(40));
+    void other.settle(done(40));
     expect(meter.quotas(account)).toMatchObject([{ period: 'day', limit: 100, used: 40 }]);
     expect(() => meter.reserve(account).grow(60)).not.toThrow();
   });
@@ -65,7 +65,7 @@ describe('createUsageMeter', () => {
     const use = (second: number): void => {
       const reservation = meter.reserve({ keyId: 'key_a', limits });
       reservation.grow(second);
-      reservation.settle(done(second));
+      void reservation.settle(done(second));
     };
     use(10);
     expect(() => use(0.001)).toThrow(/a day/);
@@ -97,24 +97,27 @@ describe('createUsageMeter', () => {
     expect(wait()).toBe(30);
   });
 
-  it('R26 a clock that jumps loses no second and makes none', () => {
+  it('R26 a clock that jumps loses no second and makes none', async () => {
     const store = createMemoryStore();
     let now = NOON;
     const meter = createUsageMeter({ store, now: () => now });
+    const settled: Promise<void>[] = [];
     for (const jump of [3_600_000, -3_600_000, DAY_MS, -DAY_MS, 10 * DAY_MS]) {
       const reservation = meter.reserve(account);
       reservation.grow(10);
       now += jump;
-      reservation.settle(done(10));
+      settled.push(reservation.settle(done(10)));
       now -= jump;
     }
+    expect(meter.quotas(account)).toMatchObject([{ used: 20 }]);
+    await Promise.all(settled);
     expect(meter.quotas(account)).toMatchObject([{ used: 20 }]);
     expect(store.usedAudioMs('key_a', '2026-01-01', '2026-12-31')).toBe(50_000);
     meter.reserve(account).grow(80);
     expect(() => meter.check(account)).toThrow(QuotaExceededError);
   });
 
-  it('counts rows that the store could not take yet, and writes them when it can', () => {
+  it('counts rows that the store could not take yet, and writes them when it can', async () => {
     vi.useFakeTimers();
     const store = createMemoryStore();
     let broken = true;
@@ -124,16 +127,16 @@ describe('createUsageMeter', () => {
       onUnwritten: (_error, rows) => failures.push(rows),
       store: {
         ...store,
-        addUsage(row) {
+        addUsage(...rows) {
           if (broken) throw new StoreError(new Error('disk is full'));
-          store.addUsage(row);
+          return store.addUsage(...rows);
         },
       },
     });
     for (let index = 0; index < 2; index += 1) {
       const reservation = meter.reserve(account);
       reservation.grow(50);
-      reservation.settle(done(50));
+      await reservation.settle(done(50));
     }
     expect(meter.unwritten).toBe(2);
     expect(failures).toEqual([1, 2]);
@@ -143,4 +146,72 @@ describe('createUsageMeter', () => {
     expect(meter.unwritten).toBe(0);
     expect(store.usedAudioMs('key_a', '2026-03-15', '2026-03-15')).toBe(100_000);
   });
+
+  it('writes together what ends while the disk is busy, and tells each request when its row is there', async () => {
+    const store = createMemoryStore();
+    const disk: DiskWrite[] = [];
+    const meter = createUsageMeter({
+      now: () => NOON,
+      store: {
+        ...store,
+        addUsage(...rows) {
+          void store.addUsage(...rows);
+          const onDisk = diskWrite();
+          disk.push({ ...onDisk, rows: rows.length });
+          return onDisk.promise;
+        },
+      },
+    });
+    const answered: number[] = [];
+    for (let index = 0; index < 20; index += 1) {
+      const reservation = meter.reserve(account);
+      reservation.grow(5);
+      void reservation.settle(done(5)).then(() => answered.push(index));
+    }
+    // All count at once, written or not.
+    expect(meter.quotas(account)).toMatchObject([{ used: 100 }]);
+    expect(() => meter.reserve(account).grow(1)).toThrow(QuotaExceededError);
+    expect(meter.unwritten).toBe(0);
+    expect(disk).toMatchObject([{ rows: 1 }]);
+    disk[0]?.resolve();
+    await vi.waitFor(() => expect(disk).toMatchObject([{ rows: 1 }, { rows: 19 }]));
+    expect(answered).toEqual([0]);
+    expect(meter.quotas(account)).toMatchObject([{ used: 100 }]);
+    disk[1]?.resolve();
+    await vi.waitFor(() => expect(answered).toHaveLength(20));
+    expect(store.listUsage({ fromDay: '2026-03-15', toDay: '2026-03-15' }, 100)).toHaveLength(20);
+  });
+
+  it('reports a disk that cannot say whether a row is on it, and counts that row once', async () => {
+    const store = createMemoryStore();
+    const failures: number[] = [];
+    const meter = createUsageMeter({
+      now: () => NOON,
+      onUnwritten: (_error, rows) => failures.push(rows),
+      store: {
+        ...store,
+        addUsage(...rows) {
+          void store.addUsage(...rows);
+          return Promise.reject(new StoreError(new Error('input/output error')));
+        },
+      },
+    });
+    await meter.reserve(account).settle(done(10));
+    expect(failures).toEqual([1]);
+    expect(meter.quotas(account)).toMatchObject([{ used: 10 }]);
+  });
 });
+
+interface DiskWrite {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly rows?: number;
+}
+
+function diskWrite(): DiskWrite {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}

@@ -30,8 +30,11 @@ export interface UsageMeter {
 export interface Reservation {
   /** Holds at least so many seconds in all from now on. Throws QuotaExceededError, and then holds what it held before. */
   grow(totalSecond: number): void;
-  /** Counts what was used instead of what was held; without a row nothing. The first call counts, later ones do nothing. */
-  settle(row?: Omit<UsageRow, 'keyId' | 'atMs'>): void;
+  /**
+   * Counts what was used instead of what was held, at once; without a row nothing. The first call counts, later ones do nothing.
+   * Resolves when the row is on the disk, or has to wait in memory because the store failed. Never rejects.
+   */
+  settle(row?: Omit<UsageRow, 'keyId' | 'atMs'>): Promise<void>;
 }
 
 export interface UsageMeterOptions {
@@ -41,6 +44,12 @@ export interface UsageMeterOptions {
   readonly onUnwritten?: (error: unknown, rows: number) => void;
 }
 
+interface WaitingRow {
+  readonly row: UsageRow;
+  /** Whoever waits for it goes on. */
+  readonly settled: () => void;
+}
+
 const RETRY_MS = 1000;
 /** With so many rows that could not be written, new requests are refused. */
 const MOST_UNWRITTEN = 1000;
@@ -48,21 +57,25 @@ const MOST_UNWRITTEN = 1000;
 /**
  * Checks and takes in one step, so requests that run side by side cannot get more than is left: the sum of what is written, what
  * waits to be written and what is held stays within the quota. Periods are UTC days and months.
+ *
+ * Rows of requests that end while others are on their way to the disk are written together when those are there.
  */
 export function createUsageMeter({ store, now = Date.now, onUnwritten }: UsageMeterOptions): UsageMeter {
   const heldMs = new Map<string, number>();
-  let unwritten: UsageRow[] = [];
+  let waiting: WaitingRow[] = [];
+  let failed = false;
+  let syncing = false;
   let retry: NodeJS.Timeout | undefined;
 
   return {
     check(account) {
-      if (unwritten.length >= MOST_UNWRITTEN) throw new StoreError(new Error('too many rows wait'));
+      if (waiting.length >= MOST_UNWRITTEN) throw new StoreError(new Error('too many rows wait'));
       demand(account, 1);
     },
     reserve: (account) => reserve(account),
     quotas: (account) => quotasOf(account),
     get unwritten() {
-      return unwritten.length;
+      return failed ? waiting.length : 0;
     },
     close() {
       clearTimeout(retry);
@@ -83,10 +96,11 @@ export function createUsageMeter({ store, now = Date.now, onUnwritten }: UsageMe
         ownMs = wantedMs;
       },
       settle(row) {
-        if (settled) return;
+        if (settled) return Promise.resolve();
         settled = true;
         hold(account.keyId, -ownMs);
-        if (row !== undefined) write({ ...wholeNumbers(row), keyId: account.keyId, atMs: now() });
+        if (row === undefined) return Promise.resolve();
+        return write({ ...wholeNumbers(row), keyId: account.keyId, atMs: now() });
       },
     };
   }
@@ -109,8 +123,11 @@ export function createUsageMeter({ store, now = Date.now, onUnwritten }: UsageMe
     const today = utcDay(now());
     const firstOfMonth = `${today.slice(0, 8)}01`;
     const used = (fromDay: string): number => {
-      const waiting = unwritten.filter((row) => row.keyId === keyId && utcDay(row.atMs) >= fromDay);
-      const waitingMs = waiting.reduce((sum, row) => sum + row.audioMs, 0);
+      const own = waiting.filter(({ row }) => {
+        const day = utcDay(row.atMs);
+        return row.keyId === keyId && fromDay <= day && day <= today;
+      });
+      const waitingMs = own.reduce((sum, { row }) => sum + row.audioMs, 0);
       return (store.usedAudioMs(keyId, fromDay, today) + waitingMs) / 1000;
     };
     const quotas: QuotaState[] = [];
@@ -131,23 +148,36 @@ export function createUsageMeter({ store, now = Date.now, onUnwritten }: UsageMe
     return quotas;
   }
 
-  function write(row: UsageRow): void {
-    unwritten.push(row);
-    writeAll();
+  function write(row: UsageRow): Promise<void> {
+    return new Promise((settled) => {
+      waiting.push({ row, settled });
+      if (!syncing) writeAll();
+    });
   }
 
   function writeAll(): void {
+    clearTimeout(retry);
+    if (waiting.length === 0) return;
+    const group = waiting;
     try {
-      while (unwritten[0] !== undefined) {
-        store.addUsage(unwritten[0]);
-        unwritten = unwritten.slice(1);
-      }
+      const onDisk = store.addUsage(...group.map(({ row }) => row));
+      waiting = [];
+      failed = false;
+      syncing = true;
+      void onDisk.catch((error: unknown) => onUnwritten?.(error, group.length)).then(() => synced(group));
     } catch (error) {
-      onUnwritten?.(error, unwritten.length);
-      clearTimeout(retry);
+      failed = true;
+      onUnwritten?.(error, waiting.length);
+      for (const { settled } of waiting) settled();
       retry = setTimeout(writeAll, RETRY_MS);
       retry.unref();
     }
+  }
+
+  function synced(group: readonly WaitingRow[]): void {
+    syncing = false;
+    for (const { settled } of group) settled();
+    writeAll();
   }
 }
 

@@ -16,6 +16,7 @@ import type { TaskEnd } from '../scheduler/job.ts';
 import type { SubmitOptions } from '../scheduler/scheduler-options.ts';
 import { joinSegmentTexts, type Segment, UNDETERMINED } from '../transcript.ts';
 import { BoundedQueue } from '../util/bounded-queue.ts';
+import { createLazily } from '../util/scratch-space.ts';
 import type { SpeechChunk } from '../vad/chunking.ts';
 import { assembleSegments } from './assemble.ts';
 import { findBiasPhrases } from './bias-phrases.ts';
@@ -29,6 +30,9 @@ import { describeTrouble, languageWarnings, warningsFor } from './warnings.ts';
 
 /** A request that kills inference processes with so many of its chunks is given up: each of them costs others a restart. */
 const MOST_CRASHED_CHUNKS = 3;
+
+/** Why what is left is given up; made once, because a reason of its own would cost each request a stack trace. */
+const OVER = new Error('the work on the recording is over');
 
 /** Chunks that may wait for one with enough speech to tell the language from. */
 const MOST_WAITING_FOR_LANGUAGE = 4;
@@ -103,7 +107,7 @@ async function* transcribeSource(
   const onTaskEnd = (end: TaskEnd): void => reportTask(end, work.request);
   const turn: SubmitOptions = { signal, key: work.request.key ?? '', request: work.requestId, onTaskEnd };
   const startMs = performance.now();
-  await using folder = await work.scratch.create();
+  await using folder = createLazily(work.scratch);
   await using decoded = await decodeAudio(source, {
     scratchPath: folder.path,
     maximumSeconds: work.maximumSeconds,
@@ -168,7 +172,7 @@ async function* transcribeSource(
       },
     };
   } finally {
-    abort.abort();
+    abort.abort(OVER);
     await Promise.all([producer, decoding]);
   }
 }

@@ -2,7 +2,7 @@ import type { AudioSource } from '../audio/audio.ts';
 import type { Ffmpeg } from '../audio/ffmpeg.ts';
 import { measureAudio } from '../audio/measure.ts';
 import { AbortedError } from '../errors.ts';
-import type { ScratchSpace } from '../util/scratch-space.ts';
+import { createLazily, type ScratchSpace } from '../util/scratch-space.ts';
 
 export interface AudioMeter {
   /** Seconds of a recording. Throws AudioTooLongError, InvalidAudioError, FfmpegRequiredError, AbortedError ... */
@@ -43,7 +43,7 @@ export function createAudioMeter({ scratch, ffmpeg, concurrency }: AudioMeterOpt
       await enter();
       try {
         if (signal?.aborted) throw new AbortedError();
-        await using folder = await scratch.create();
+        await using folder = createLazily(scratch);
         return await measureAudio(source, { scratchPath: folder.path, maximumSeconds, ffmpeg, signal });
       } finally {
         leave();

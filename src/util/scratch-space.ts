@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, statfs, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAlive, startOf } from './process-identity.ts';
 
@@ -7,6 +7,11 @@ export interface ScratchFolder extends AsyncDisposable {
   readonly path: string;
   /** What was expected has come: it is in the disk's own figures from now on. */
   settle(): void;
+}
+
+/** A folder that is made when its path is first asked for. */
+export interface LazyScratchFolder extends AsyncDisposable {
+  path(): Promise<string>;
 }
 
 /** What must stay free on the disk, and what is thrown when it would not. */
@@ -65,7 +70,7 @@ export async function openScratchSpace(
           settle,
           async [Symbol.asyncDispose]() {
             settle();
-            await rm(path, { recursive: true, force: true });
+            await removeFolder(path);
           },
         };
       } catch (error) {
@@ -79,6 +84,32 @@ export async function openScratchSpace(
       await rm(root, { recursive: true, force: true });
     },
   };
+}
+
+/** Makes no folder for a request that writes nothing. */
+export function createLazily(space: Pick<ScratchSpace, 'create'>): LazyScratchFolder {
+  let folder: Promise<ScratchFolder> | undefined;
+  return {
+    async path() {
+      folder ??= space.create();
+      return (await folder).path;
+    },
+    async [Symbol.asyncDispose]() {
+      // Whoever asked for a folder that could not be made has heard of it.
+      const made = await folder?.catch(() => undefined);
+      await made?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Three calls where `rm` makes seven for a folder with one file: it looks at each thing before and after. */
+async function removeFolder(path: string): Promise<void> {
+  try {
+    for (const name of await readdir(path)) await unlink(join(path, name));
+    await rmdir(path);
+  } catch {
+    await rm(path, { recursive: true, force: true });
+  }
 }
 
 async function requireSpace(path: string, reserve: DiskReserve, expectedBytes: number): Promise<void> {

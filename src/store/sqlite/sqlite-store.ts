@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { StoreError } from '../../errors.ts';
 import { type KeyRow, type Store, type UsageQuery, type UsageRow, type UsageSum, utcDay } from '../store.ts';
 import { type Database, openDatabase, type Value } from './driver.ts';
+import { LogSync } from './log-sync.ts';
 import { migrate } from './migrate.ts';
 import { openingError } from './opening-error.ts';
 
@@ -13,8 +14,8 @@ const BUSY_TIMEOUT_MS = 5000;
 const LOG_PAGES = 100;
 
 /**
- * The store in one SQLite file: write-ahead log, and every commit is on the disk before it returns. Several processes may open it;
- * SQLite lets one write at a time. Throws ConfigError, in words for the operator, for a file that cannot be used.
+ * The store in one SQLite file: write-ahead log, and every commit but that of usage is on the disk before it returns. Several
+ * processes may open it; SQLite lets one write at a time. Throws ConfigError, in words for the operator, for a file that cannot be used.
  */
 export async function openSqliteStore(path: string): Promise<Store> {
   let database: Database | undefined;
@@ -58,6 +59,7 @@ class SqliteStore implements Store {
   readonly #path: string;
   readonly #inode: number;
   readonly #database: Database;
+  readonly #log: LogSync | undefined;
   readonly #statements = new Map<string, ReturnType<Database['prepare']>>();
   /** Changes of other connections move SQLite's own counter, changes of this one do not. */
   #ownChanges = 0;
@@ -67,6 +69,7 @@ class SqliteStore implements Store {
     this.#path = path;
     this.#inode = statSync(path).ino;
     this.#database = database;
+    this.#log = LogSync.open(path);
   }
 
   pepperMark(): string | undefined {
@@ -111,21 +114,41 @@ class SqliteStore implements Store {
     return `${this.#all('PRAGMA data_version')[0]?.data_version}:${this.#ownChanges}`;
   }
 
-  addUsage(row: UsageRow): void {
-    const { requestId, keyId, model, format, audioMs, processingMs, status, atMs } = row;
-    this.#write(() => {
-      const insert = 'INSERT OR IGNORE INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?)';
-      const added = this.#run(insert, requestId, keyId, model, format, audioMs, processingMs, status, atMs);
-      if (added === 0) return;
-      this.#run(
-        `INSERT INTO usage_days VALUES (?, ?, ?, 1, ?) ON CONFLICT DO UPDATE
-           SET requests = requests + 1, audio_ms = audio_ms + excluded.audio_ms`,
-        utcDay(atMs),
-        keyId,
-        model,
-        audioMs,
-      );
-    });
+  /** SQLite itself would wait for the disk on this thread: here it only writes, and the waiting is done elsewhere. */
+  addUsage(...rows: readonly UsageRow[]): Promise<void> {
+    const log = this.#log;
+    if (log !== undefined) this.#database.exec('PRAGMA synchronous = NORMAL');
+    try {
+      this.#write(() => {
+        for (const row of rows) this.#addUsage(row);
+      });
+    } finally {
+      if (log !== undefined) this.#database.exec('PRAGMA synchronous = FULL');
+    }
+    return log === undefined ? Promise.resolve() : this.#bringToDisk(log);
+  }
+
+  async #bringToDisk(log: LogSync): Promise<void> {
+    try {
+      await log.sync();
+    } catch (error) {
+      this.#failed = true;
+      throw new StoreError(error);
+    }
+  }
+
+  #addUsage({ requestId, keyId, model, format, audioMs, processingMs, status, atMs }: UsageRow): void {
+    const insert = 'INSERT OR IGNORE INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?)';
+    const added = this.#run(insert, requestId, keyId, model, format, audioMs, processingMs, status, atMs);
+    if (added === 0) return;
+    this.#run(
+      `INSERT INTO usage_days VALUES (?, ?, ?, 1, ?) ON CONFLICT DO UPDATE
+         SET requests = requests + 1, audio_ms = audio_ms + excluded.audio_ms`,
+      utcDay(atMs),
+      keyId,
+      model,
+      audioMs,
+    );
   }
 
   usedAudioMs(keyId: string, fromDay: string, toDay: string): number {
@@ -186,6 +209,7 @@ class SqliteStore implements Store {
     } catch {
       // The next start reads the log.
     }
+    this.#log?.close();
     this.#database.close();
   }
 
