@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism, homedir, totalmem } from 'node:os';
+import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { FFMPEG_USERS } from './audio/ffmpeg-users.ts';
 import { ConfigError } from './errors.ts';
 import { routesSchema, upstreamsSchema } from './upstream/upstream-options.ts';
+import { availableMemoryBytes } from './util/container-memory.ts';
 
 const MIB = 1024 * 1024;
 
@@ -74,9 +75,7 @@ const PROFILES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 
 /** Three quarters of what this process may use: the machine's memory, or less in a container. */
 function defaultModelMemoryBytes(): number {
-  const constrainedBytes = process.constrainedMemory();
-  const availableBytes = constrainedBytes > 0 ? Math.min(totalmem(), constrainedBytes) : totalmem();
-  return Math.floor(availableBytes * 0.75);
+  return Math.floor(availableMemoryBytes() * 0.75);
 }
 
 /**

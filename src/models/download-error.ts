@@ -24,6 +24,11 @@ export class DownloadError extends StenographerError {
     this.retryAfterMs = retryAfterMs;
   }
 
+  /** For an answer that does not begin. */
+  static notInTime(host: string): DownloadError {
+    return new DownloadError(`${host}: ${LATE}`, { transient: true });
+  }
+
   /** What undici and the system throw, in words. */
   static from(error: unknown, host: string, signal?: AbortSignal): StenographerError {
     if (error instanceof StenographerError) return error;
@@ -50,6 +55,7 @@ export class DownloadRefusedError extends StenographerError {
 }
 
 const CUT = 'the connection was cut.';
+const LATE = 'it did not answer in time.';
 const UNREACHABLE =
   'it cannot be reached. If a proxy is needed, set HTTPS_PROXY; for another hub HF_ENDPOINT; without a network use steno models import.';
 
@@ -61,7 +67,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EHOSTUNREACH: UNREACHABLE,
   ENETUNREACH: UNREACHABLE,
   ETIMEDOUT: UNREACHABLE,
-  UND_ERR_HEADERS_TIMEOUT: 'it did not answer in time.',
+  UND_ERR_HEADERS_TIMEOUT: LATE,
   UND_ERR_BODY_TIMEOUT: 'it stopped sending.',
   UND_ERR_SOCKET: CUT,
   ECONNRESET: CUT,

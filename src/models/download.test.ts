@@ -188,7 +188,7 @@ describe('downloadFile', () => {
     const running = downloadFile(requesterFor({ clock }), task(), { retry: RETRY, onProgress });
     running.catch(() => undefined);
     for (let attempt = 1; attempt <= RETRY.fruitless + 1; attempt += 1) {
-      await expect.poll(() => received, { timeout: 5000 }).toBe(attempt * 1000);
+      await expect.poll(() => received).toBe(attempt * 1000);
       await clock.advance(60);
     }
     await expect(running).rejects.toMatchObject({
@@ -216,7 +216,7 @@ describe('downloadFile', () => {
       },
     });
     running.catch(() => undefined);
-    await expect.poll(() => received, { timeout: 5000 }).toBe(100_000);
+    await expect.poll(() => received).toBe(100_000);
     // The first minute brought enough; the second nothing.
     await clock.advance(60);
     expect(await Promise.race([running.catch(() => 'ended'), 'running'])).toBe('running');

@@ -26,6 +26,17 @@ export async function wrongKind(path: string, name: string): Promise<string | un
     : `${name} is no ggml model`;
 }
 
+/** What shows that a ggml file holds another kind of network than it should, in words; undefined: nothing that its header shows. */
+export async function wrongNetwork(
+  path: string,
+  name: string,
+  architecture: 'whisper' | 'parakeet',
+): Promise<string | undefined> {
+  const isWhisper = (await readWhisperHeader(path)) !== undefined;
+  if (architecture === 'parakeet') return isWhisper ? `${name} is a Whisper model` : undefined;
+  return isWhisper ? undefined : `${name} has no header of a Whisper model`;
+}
+
 /** Reads the header of a ggml Whisper file; undefined when its numbers are those of no Whisper network. */
 export async function readWhisperHeader(path: string): Promise<WhisperHeader | undefined> {
   const head = await readHead(path);

@@ -57,8 +57,10 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** HTTP as downloads need it: redirects looked at one by one, bodies never decoded, silence has an end. Throws ConfigError. */
 export function createHubRequester(options: HubOptions): HubRequester {
   const endpoint = parseEndpoint(options.endpoint ?? DEFAULT_ENDPOINT);
-  const dispatcher = openDispatcher(options);
-  const { clock = SYSTEM_CLOCK } = options;
+  const { connectTimeoutMs = 20_000, idleTimeoutMs = 30_000, clock = SYSTEM_CLOCK } = options;
+  const dispatcher = openDispatcher(options, { connectTimeoutMs, idleTimeoutMs });
+  /** A connection, the question and the beginning of its answer. */
+  const answerWithinMs = connectTimeoutMs + 2 * idleTimeoutMs;
 
   async function follow(url: URL, wanted: HubRequest, redirects: number): Promise<HubResponse> {
     const { response, headers } = await ask(url, wanted);
@@ -84,16 +86,23 @@ export function createHubRequester(options: HubOptions): HubRequester {
       options.token !== undefined && url.origin === endpoint.origin
         ? { authorization: `Bearer ${options.token}` }
         : {};
+    // Announcements before the answer (status 103) may come for ever: none of the other times counts them.
+    const late = new AbortController();
+    const stopWatch = clock.after(answerWithinMs, () => late.abort());
     const response = await request(url, {
       method,
       dispatcher,
       // Asks for no Brotli or gzip: what is counted and hashed are the file's own bytes.
       headers: { 'user-agent': 'stenographer', ...headers, 'accept-encoding': 'identity', ...authorization },
       ...(body === undefined ? {} : { body }),
-      ...(signal === undefined ? {} : { signal }),
-    }).catch((error: unknown) => {
-      throw DownloadError.from(error, url.host, signal);
-    });
+      signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
+    })
+      .catch((error: unknown) => {
+        throw late.signal.aborted
+          ? DownloadError.notInTime(url.host)
+          : DownloadError.from(error, url.host, signal);
+      })
+      .finally(stopWatch);
     return { response, headers: firstHeaders(response.headers) };
   }
 
@@ -113,17 +122,19 @@ function parseEndpoint(text: string): URL {
   return url;
 }
 
-function openDispatcher(options: HubOptions): Dispatcher {
-  const idleMs = options.idleTimeoutMs ?? 30_000;
+function openDispatcher(
+  options: HubOptions,
+  { connectTimeoutMs, idleTimeoutMs }: { readonly connectTimeoutMs: number; readonly idleTimeoutMs: number },
+): Dispatcher {
   try {
     return new EnvHttpProxyAgent({
       // Empty, not absent: absent makes the agent read the environment by itself.
       httpProxy: options.httpProxy ?? '',
       httpsProxy: options.httpsProxy ?? '',
       noProxy: options.noProxy ?? '',
-      connect: { timeout: options.connectTimeoutMs ?? 20_000 },
-      headersTimeout: idleMs,
-      bodyTimeout: idleMs,
+      connect: { timeout: connectTimeoutMs },
+      headersTimeout: idleTimeoutMs,
+      bodyTimeout: idleTimeoutMs,
     });
   } catch {
     throw new ConfigError(

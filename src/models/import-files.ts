@@ -17,6 +17,7 @@ const MAXIMUM_DEPTH = 8;
 
 /** The regular files of a path. Throws ModelImportError for links and devices: nothing but what was named may be read. */
 export async function listImportFiles(path: string): Promise<ImportedFile[]> {
+  if (path === '') throw new ModelImportError('the path is empty.');
   const root = resolve(path);
   const facts = await lstat(root).catch((error: NodeJS.ErrnoException) => {
     const reason =

@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
 import { mkdir, open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { AbortedError, StenographerError } from '../errors.ts';
 import type { ModelEntry } from './catalog.ts';
 import { differenceFrom, type FileDigest, FileHasher } from './file-check.ts';
-import { wrongKind } from './file-magic.ts';
+import { wrongKind, wrongNetwork } from './file-magic.ts';
 import { ModelImportError } from './import-error.ts';
 import { type ImportedFile, listImportFiles } from './import-files.ts';
 import { chooseModel, type Match } from './import-match.ts';
@@ -28,6 +28,8 @@ export interface ImportRequest extends OwnModelFacts {
 
 export interface ImportPlaces {
   readonly models: readonly ModelEntry[];
+  /** Ids of what is installed, the catalogue's and others. */
+  readonly ownIds: readonly string[];
   readonly folderOf: (id: string) => string;
   readonly lock: (id: string) => Promise<ModelLock>;
   readonly diskReserveBytes: number;
@@ -45,7 +47,7 @@ export interface Imported {
  */
 export async function importFiles(request: ImportRequest, places: ImportPlaces): Promise<Imported> {
   const found = await listImportFiles(request.path);
-  const { model, files } = await identify(request, found, places.models);
+  const { model, files } = await identify(request, found, places);
   const folder = places.folderOf(model.id);
   const lock = await places.lock(model.id);
   try {
@@ -66,12 +68,13 @@ interface Identified extends Match {
 async function identify(
   request: ImportRequest,
   found: readonly ImportedFile[],
-  models: readonly ModelEntry[],
+  { models, ownIds }: ImportPlaces,
 ): Promise<Identified> {
   const { as } = request;
   const known =
     as === undefined ? undefined : models.find(({ id, aliases }) => id === as || aliases.includes(as));
-  if (as !== undefined && known === undefined) return describeOwnModel(as, request, found, models);
+  if (as !== undefined && known === undefined)
+    return describeOwnModel(as, request, found, { models, ownIds });
   if (known?.bundled === true)
     throw new ModelImportError(`the model '${known.id}' is part of the package and needs no import.`);
   return chooseModel(found, known === undefined ? models : [known], { named: known !== undefined });
@@ -101,7 +104,7 @@ async function copyModel({ request, places, folder, model, files }: CopyTask): P
         request.signal,
       );
       before += digest.sizeBytes;
-      const trouble = differenceFrom(file, digest) ?? (await wrongKind(join(incoming, file.name), file.name));
+      const trouble = differenceFrom(file, digest) ?? (await troubleOf(join(incoming, file.name), model));
       if (trouble !== undefined)
         throw new ModelImportError(
           `${source.relativePath} is not the ${file.name} of ${model.id}: ${trouble}.`,
@@ -125,6 +128,15 @@ async function copyModel({ request, places, folder, model, files }: CopyTask): P
     await rm(incoming, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** What shows that a file cannot be one of the model. */
+async function troubleOf(path: string, { engine, architecture }: ModelEntry): Promise<string | undefined> {
+  const name = basename(path);
+  const trouble = await wrongKind(path, name);
+  const isNetwork = engine === 'whisper-cpp' && /\.(bin|ggml)$/i.test(name);
+  if (trouble !== undefined || !isNetwork || architecture === undefined) return trouble;
+  return wrongNetwork(path, name, architecture);
 }
 
 /** Copies and hashes in one go, so that what was hashed is what is kept. */

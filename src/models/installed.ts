@@ -1,7 +1,16 @@
-import { readdirSync, statSync } from 'node:fs';
+import { accessSync, constants, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelEntry } from './catalog.ts';
-import { isModelId, type Manifest, modelFolder, modelIdOf, ownModelOf, readManifest } from './manifest.ts';
+import {
+  hasManifest,
+  isModelId,
+  MANIFEST_FILE,
+  type Manifest,
+  modelFolder,
+  modelIdOf,
+  ownModelOf,
+  readManifest,
+} from './manifest.ts';
 
 export interface ModelPlaces {
   /** The catalogue. */
@@ -56,8 +65,44 @@ export function findInstalled(places: ModelPlaces, id: string): InstalledModel |
 export function idsOnDisk({ modelsDir }: ModelPlaces): string[] {
   return folderNames(modelsDir)
     .flatMap((name) => modelIdOf(name) ?? [])
-    .filter((id) => readManifest(modelFolder(modelsDir, id))?.id === id)
+    .filter((id) => {
+      const folder = modelFolder(modelsDir, id);
+      const manifest = readManifest(folder);
+      return manifest === undefined ? hasManifest(folder) : manifest.id === id;
+    })
     .sort();
+}
+
+/** Something in the models' folder that is there and that this user may not read, as after a pull by root. */
+export interface UnreadablePlace {
+  readonly path: string;
+  /** Of the system: EACCES and the like. */
+  readonly code: string;
+}
+
+/** What of the models' folder is closed to this process, so that models in it are not seen. */
+export function unreadablePlaces({ modelsDir }: ModelPlaces): UnreadablePlace[] {
+  const whole = closedTo(modelsDir, constants.R_OK | constants.X_OK);
+  if (whole !== undefined) return [whole];
+  return folderNames(modelsDir).flatMap((name) => {
+    if (modelIdOf(name) === undefined) return [];
+    const folder = join(modelsDir, name);
+    return (
+      closedTo(folder, constants.R_OK | constants.X_OK) ??
+      closedTo(join(folder, MANIFEST_FILE), constants.R_OK) ??
+      []
+    );
+  });
+}
+
+function closedTo(path: string, mode: number): UnreadablePlace | undefined {
+  try {
+    accessSync(path, mode);
+    return undefined;
+  } catch (error) {
+    const code = String((error as NodeJS.ErrnoException).code);
+    return code === 'ENOENT' || code === 'ENOTDIR' ? undefined : { path, code };
+  }
 }
 
 /** Models that somebody imported and the catalogue does not know. */
@@ -99,8 +144,12 @@ export function isOutdated(entry: ModelEntry, { files }: Manifest): boolean {
 }
 
 function sizeOf(path: string): number | undefined {
-  const facts = statSync(path, { throwIfNoEntry: false });
-  return facts?.isFile() === true ? facts.size : undefined;
+  try {
+    const facts = statSync(path, { throwIfNoEntry: false });
+    return facts?.isFile() === true ? facts.size : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function folderNames(path: string): string[] {

@@ -4,7 +4,7 @@ import { ConfigError, ModelSpaceError, StenographerError } from '../errors.ts';
 export function placeError(error: unknown): unknown {
   const code = String((error as NodeJS.ErrnoException).code);
   if (['ENOSPC', 'EDQUOT'].includes(code)) return new ModelSpaceError('The disk is full.', error);
-  if (['EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(code))
+  if (['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ELOOP'].includes(code))
     return new ConfigError(
       `Models cannot be written to the data folder (${code}). Set STENO_DATA_DIR to a folder that can be written.`,
     );

@@ -44,7 +44,7 @@ function open(models: readonly ModelEntry[], options: Partial<ModelLibraryOption
     models,
     bundledDir: join(folder, 'bundled'),
     modelsDir: join(folder, 'models'),
-    hub: { endpoint: hub.url, idleTimeoutMs: 300 },
+    hub: { endpoint: hub.url, idleTimeoutMs: 30_000 },
     retry: RETRY,
     ...options,
   });

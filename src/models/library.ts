@@ -12,7 +12,15 @@ import { bytesOf, type ModelEntry } from './catalog.ts';
 import { createHubRequester, type HubOptions, type HubRequester } from './hub-request.ts';
 import { type ImportRequest, importFiles } from './import.ts';
 import { installFromHub } from './install.ts';
-import { findInstalled, type InstalledModel, idsOnDisk, type ModelPlaces, ownModels } from './installed.ts';
+import {
+  findInstalled,
+  type InstalledModel,
+  idsOnDisk,
+  type ModelPlaces,
+  ownModels,
+  type UnreadablePlace,
+  unreadablePlaces,
+} from './installed.ts';
 import { notInstalled, placeError, unknownModel } from './library-errors.ts';
 import { MANIFEST_FILE, modelFolder } from './manifest.ts';
 import { isHeld, type ModelLock, takeLock } from './model-lock.ts';
@@ -86,6 +94,8 @@ export interface ModelLibrary {
   install(name: string, options?: InstallOptions): Promise<InstalledModel>;
   /** Ids that have something installed in the data folder, whole or damaged. */
   idsOnDisk(): readonly string[];
+  /** What of the data folder's models this process may not read: their models are not seen. */
+  unreadable(): readonly UnreadablePlace[];
   /** Takes files from this machine. Throws InvalidRequestError and ModelImportError with what to do. */
   importModel(request: ImportRequest): Promise<ImportedModel>;
   /** Deletes a model and what is left of a download, which is ended. Throws ModelInUseError, `model_not_found`, InvalidRequestError. */
@@ -229,6 +239,7 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
       };
     },
     idsOnDisk: () => idsOnDisk(options),
+    unreadable: () => unreadablePlaces(options),
     checkInstall,
     async install(name, installOptions = {}) {
       const there = checkInstall(name, installOptions);
@@ -245,6 +256,7 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
     async importModel(request) {
       const { id, unchecked } = await importFiles(request, {
         models: options.models,
+        ownIds: idsOnDisk(options),
         folderOf,
         diskReserveBytes: options.diskReserveBytes ?? 0,
         lock: lockNow,
@@ -266,7 +278,9 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
       const wasFetched = jobs.isRunning(id);
       await jobs.abort(id);
       const folder = folderOf(id);
-      const lock = await lockNow(id);
+      const lock = await lockNow(id).catch((error: unknown) => {
+        throw placeError(error);
+      });
       try {
         const there = get(id);
         const freedBytes = (there?.sizeBytes ?? 0) + oldVersionBytes(folder) + incomingBytes(folder);
@@ -277,6 +291,8 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
         await rm(join(folder, MANIFEST_FILE), { force: true });
         await rm(folder, { recursive: true, force: true });
         return { id, freedBytes };
+      } catch (error) {
+        throw placeError(error);
       } finally {
         await lock.release();
       }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { lstatSync, readFileSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -70,10 +70,10 @@ export function modelIdOf(folderName: string): string | undefined {
 
 const cache = new Map<string, { readonly stamp: string; readonly manifest: Manifest | undefined }>();
 
-/** The manifest as it stands on disk now; undefined where there is none that can be read. */
+/** The manifest as it stands on disk now; undefined where there is none that this user can read. */
 export function readManifest(folder: string): Manifest | undefined {
   const path = join(folder, MANIFEST_FILE);
-  const facts = statSync(path, { throwIfNoEntry: false });
+  const facts = lookAt(path);
   if (facts === undefined) {
     cache.delete(path);
     return undefined;
@@ -84,6 +84,24 @@ export function readManifest(folder: string): Manifest | undefined {
   const manifest = parseManifest(path);
   cache.set(path, { stamp, manifest });
   return manifest;
+}
+
+/** Whether a folder has a manifest, be it damaged or closed to this user. */
+export function hasManifest(folder: string): boolean {
+  try {
+    return lstatSync(join(folder, MANIFEST_FILE), { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
+}
+
+function lookAt(path: string) {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    // A folder of another user: one model that cannot be read is no reason to stop those that can.
+    return undefined;
+  }
 }
 
 function parseManifest(path: string): Manifest | undefined {

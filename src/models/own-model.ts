@@ -2,7 +2,7 @@ import { InvalidRequestError } from '../errors.ts';
 import { LANGUAGE_NAMES } from '../formats/language-names.ts';
 import type { ModelEntry } from './catalog.ts';
 import { modelSchema } from './catalog-schema.ts';
-import { readWhisperHeader, type WhisperHeader, wrongKind } from './file-magic.ts';
+import { readWhisperHeader, type WhisperHeader, wrongKind, wrongNetwork } from './file-magic.ts';
 import { ModelImportError } from './import-error.ts';
 import type { ImportedFile } from './import-files.ts';
 import type { Match } from './import-match.ts';
@@ -21,6 +21,17 @@ export interface OwnModelFacts {
   readonly title?: string | undefined;
 }
 
+/** What names must not collide with. */
+export interface TakenNames {
+  /** The catalogue. */
+  readonly models: readonly ModelEntry[];
+  /** Ids of what is installed. */
+  readonly ownIds: readonly string[];
+}
+
+/** `GET /v1/models/pull` is the list of downloads. */
+const RESERVED = 'pull';
+
 /**
  * Describes somebody's own ggml model, by its header and by the published models of its kind. Throws ModelImportError for files that
  * are none, and InvalidRequestError for a name that is taken or cannot be one.
@@ -29,18 +40,22 @@ export async function describeOwnModel(
   id: string,
   facts: OwnModelFacts,
   found: readonly ImportedFile[],
-  models: readonly ModelEntry[],
+  { models, ownIds }: TakenNames,
 ): Promise<Match> {
-  checkName(id, facts, models);
+  checkName(id, facts, { models, ownIds });
+  for (const field of ['title', 'licence'] as const) checkText(field, facts[field]);
   const source = onlyModelFile(found);
   const trouble = await wrongKind(source.path, source.name);
   if (trouble !== undefined) throw new ModelImportError(`${trouble}.`);
   const architecture = facts.architecture ?? 'whisper';
-  const header = architecture === 'whisper' ? await readWhisperHeader(source.path) : undefined;
-  if (architecture === 'whisper' && header === undefined)
+  const wrong = await wrongNetwork(source.path, source.relativePath, architecture);
+  if (wrong !== undefined)
     throw new ModelImportError(
-      `${source.relativePath} has no header of a Whisper model. If it is a Parakeet model, say --architecture parakeet.`,
+      architecture === 'whisper'
+        ? `${wrong}. If it is a Parakeet model, say --architecture parakeet.`
+        : `${wrong}: leave --architecture parakeet out.`,
     );
+  const header = architecture === 'whisper' ? await readWhisperHeader(source.path) : undefined;
   const parsed = modelSchema.parse({
     id,
     title: facts.title ?? id,
@@ -67,7 +82,7 @@ export async function describeOwnModel(
   return { model, files: model.files.map((file) => ({ file, source })) };
 }
 
-function checkName(id: string, { engine }: OwnModelFacts, models: readonly ModelEntry[]): void {
+function checkName(id: string, { engine }: OwnModelFacts, { models, ownIds }: TakenNames): void {
   const names = models.flatMap((model) => [model.id, ...model.aliases]);
   if (names.some((name) => name.toLowerCase() === id.toLowerCase()))
     throw new InvalidRequestError('as', `The name '${id}' is too much like one of the catalogue.`);
@@ -76,11 +91,26 @@ function checkName(id: string, { engine }: OwnModelFacts, models: readonly Model
       'as',
       'A model id is made of letters, digits, "_", "-" and ".", in one or two parts joined by "/", at most 128 characters.',
     );
+  if (id.toLowerCase() === RESERVED)
+    throw new InvalidRequestError('as', `The name '${id}' is that of a path of the server.`);
+  // On some disks both would be one folder.
+  const alike = ownIds.find((own) => own !== id && own.toLowerCase() === id.toLowerCase());
+  if (alike !== undefined)
+    throw new InvalidRequestError('as', `The name '${id}' is too much like '${alike}', which is here.`);
   if (engine !== undefined) return;
   const near = nearestNames(id, names);
   throw new InvalidRequestError(
     'as',
     `The catalogue has no model '${id}'.${near.length === 0 ? '' : ` Did you mean ${near.join(', ')}?`} For a model of your own say --engine whisper-cpp too.`,
+  );
+}
+
+/** They are shown in tables and on terminals. */
+function checkText(field: 'title' | 'licence', text: string | undefined): void {
+  if (text === undefined || /^[^\p{Cc}\p{Cf}]{1,200}$/u.test(text)) return;
+  throw new InvalidRequestError(
+    field,
+    `The ${field} must have 1 to 200 characters, none of them a control character.`,
   );
 }
 

@@ -59,7 +59,7 @@ export async function requireSpace(folder: string, neededBytes: number, reserveB
   const freeBytes = bavail * bsize;
   if (freeBytes >= neededBytes + reserveBytes) return;
   throw new ModelSpaceError(
-    `${mebibytes(neededBytes)} MiB are needed, and ${mebibytes(reserveBytes)} MiB must stay free (STENO_DISK_RESERVE_BYTES), but ${mebibytes(freeBytes)} MiB are free in the data folder.`,
+    `${mebibytes(neededBytes)} MiB are needed, and ${mebibytes(reserveBytes)} MiB must stay free (STENO_DISK_RESERVE_BYTES), but ${Math.floor(freeBytes / 1024 / 1024)} MiB are free in the data folder.`,
   );
 }
 

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { differenceFrom, digestFile, type FileExpectation } from './file-check.ts';
 import { isOutdated, type ModelPlaces } from './installed.ts';
-import { modelFolder, readManifest } from './manifest.ts';
+import { hasManifest, MANIFEST_FILE, modelFolder, readManifest } from './manifest.ts';
 
 export interface VerifiedFile {
   readonly name: string;
@@ -33,9 +33,8 @@ export async function verifyModel(
   const folder = modelFolder(places.modelsDir, id);
   const manifest = readManifest(folder);
   if (manifest === undefined) {
-    const facts = await stat(join(folder, 'manifest.json')).catch(() => undefined);
-    if (facts === undefined) return undefined;
-    return report(id, [{ name: 'manifest.json', problem: 'it cannot be read' }], false);
+    if (!hasManifest(folder)) return undefined;
+    return report(id, [{ name: MANIFEST_FILE, problem: 'it cannot be read' }], false);
   }
   const files = await checkFiles(join(folder, manifest.version), manifest.files, signal);
   const missing = (known?.files ?? [])

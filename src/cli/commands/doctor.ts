@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { totalmem } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
@@ -9,8 +8,16 @@ import { probeFfmpeg } from '../../audio/probe-ffmpeg.ts';
 import { type Config, readUpstreamKeys } from '../../config.ts';
 import { loadBinding, packageOf, type WhisperVariant } from '../../engines/whisper-cpp/binding.ts';
 import { BUNDLED_MODELS, CATALOG, type ExactFile } from '../../models/catalog.ts';
-import { findInstalled, type InstalledModel, idsOnDisk, type ModelPlaces } from '../../models/installed.ts';
+import {
+  findInstalled,
+  type InstalledModel,
+  idsOnDisk,
+  type ModelPlaces,
+  unreadablePlaces,
+} from '../../models/installed.ts';
+import { modelFolder } from '../../models/manifest.ts';
 import { driverName } from '../../store/sqlite/driver.ts';
+import { availableMemoryBytes } from '../../util/container-memory.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
 import { formatBytes } from '../output.ts';
@@ -83,18 +90,29 @@ function examineWhisper(variant: WhisperVariant, places: ModelPlaces): Finding {
 
 /** Downloaded and imported models: whether they are there in full; `steno models verify` reads every byte. */
 function examineInstalled(places: ModelPlaces): Finding[] {
-  return idsOnDisk(places).map((id) => {
-    const model = findInstalled(places, id);
-    return model === undefined ? damaged(id) : { healthy: true, text: describe(model) };
-  });
+  const closed = unreadablePlaces(places);
+  return [
+    ...closed.map(({ path, code }) => ({
+      healthy: false,
+      text: `${path} cannot be read by this user (${code}): give it to the user that runs the server`,
+    })),
+    ...idsOnDisk(places).flatMap((id) => {
+      const model = findInstalled(places, id);
+      if (model !== undefined) return { healthy: true, text: describe(model) };
+      const folder = modelFolder(places.modelsDir, id);
+      const isClosed = closed.some(({ path }) => path === folder || dirname(path) === folder);
+      return isClosed ? [] : damaged(id);
+    }),
+  ];
 }
 
 function describe({ entry: { id, memoryBytes }, directory, sizeBytes, outdated }: InstalledModel): string {
   const notes = [`model ${id}, ${formatBytes(sizeBytes)}, ${directory}`];
   if (outdated) notes.push(`the catalogue has another version: steno models pull ${id}`);
-  if (memoryBytes > totalmem())
+  const availableBytes = availableMemoryBytes();
+  if (memoryBytes > availableBytes)
     notes.push(
-      `at work it takes about ${formatBytes(memoryBytes)} of memory, this machine has ${formatBytes(totalmem())}`,
+      `at work it takes about ${formatBytes(memoryBytes)} of memory, ${formatBytes(availableBytes)} are here`,
     );
   return notes.join('; ');
 }

@@ -111,6 +111,10 @@ async function withLibrary(
     bundledDir: findBundledModels(config.modelsDir),
     environment: process.env,
   });
+  for (const { path, code } of library.unreadable())
+    process.stderr.write(
+      `steno: ${path} cannot be read by this user (${code}): models there are not seen.\n`,
+    );
   try {
     const code = await work(library, stop);
     finish(stop.code() ?? code);
@@ -136,13 +140,18 @@ async function eachModel(
       const text = stop.signal.aborted
         ? 'interrupted; the next pull goes on from here.'
         : describeError(error);
-      process.stderr.write(`steno: ${name}: ${text}\n`);
+      process.stderr.write(`steno: ${printable(name)}: ${text}\n`);
       return exitCodeOf(error);
     });
     if (code === EXIT_CODES.ok) code = ended;
     if (stop.signal.aborted) break;
   }
   return code;
+}
+
+/** A name as somebody typed it, for the terminal. */
+function printable(name: string): string {
+  return name.replace(/\p{C}/gu, '?').slice(0, 128);
 }
 
 function pullModel(library: ModelLibrary, { acceptLicence, force, quiet }: PullFlags, { signal }: Stop) {
