@@ -7,7 +7,7 @@ import { capabilitiesOf } from './engines/capabilities.ts';
 import { ConfigError, DiskReserveError } from './errors.ts';
 import { createLogger } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import type { ModelEntry } from './models/catalog.ts';
+import { CATALOG, type ModelEntry } from './models/catalog.ts';
 import type { ModelLibrary } from './models/library.ts';
 import { createModelListing, type ModelListing } from './models/listing.ts';
 import { createModelRegistry, type ModelRegistry } from './models/registry.ts';
@@ -48,7 +48,7 @@ export interface Services {
   readonly admission: Admission;
   readonly scratch: ScratchSpace;
   readiness(): Readiness;
-  /** Refuses new work and makes `readiness` answer "draining"; running work goes on. */
+  /** Refuses new work and what has not begun yet, and makes `readiness` answer "draining"; running work goes on. */
   drain(): void;
   /** Ends children and removes temporary files. Running work is aborted. */
   close(): Promise<void>;
@@ -81,6 +81,7 @@ export async function createServices(config: Config, options: CreateServicesOpti
   });
   const models = createModelRegistry({
     models: () => library.models(),
+    lasting: CATALOG.models,
     isInstalled: library.isInstalled,
     aliases: config.aliases,
     servedElsewhere: Object.keys(config.routes),
@@ -118,6 +119,8 @@ export async function createServices(config: Config, options: CreateServicesOpti
       throw error;
     },
   );
+  for (const { path, code } of library.unreadable())
+    logger.warn({ path, code }, 'models there cannot be read by this user and are not seen');
   // One server a data folder, and this one has loaded nothing yet.
   if (options.store !== 'memory')
     void library.removeOldVersions().catch((error: unknown) => {
@@ -194,6 +197,7 @@ export async function createServices(config: Config, options: CreateServicesOpti
     drain() {
       isDraining = true;
       admission.close();
+      inference.pools.refuseWaiting();
     },
     async close() {
       isDraining = true;

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import { AbortedError } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Upload } from './upload.ts';
 
@@ -14,6 +15,9 @@ export async function observeUpload(
     const upload = await receive();
     metrics.uploadBytes.inc(upload.file?.sizeBytes ?? 0);
     return upload;
+  } catch (error) {
+    if (error instanceof AbortedError) metrics.cancelled.inc();
+    throw error;
   } finally {
     metrics.uploads.dec();
     request.timings.add('upload', (performance.now() - startMs) / 1000);

@@ -95,8 +95,8 @@ describe('createModelPools', () => {
     expect((await lease.submit(task('echo'), turn)).hypothesis.text).toBe('echo');
     expect(pools.stateOf('big')).toMatchObject({ state: 'loaded', leases: 1 });
     lease.release();
-    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 10_000);
-    await vi.waitFor(() => expect(pools.loadStateOf('big')).toEqual({ state: 'ready' }), 10_000);
+    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 30_000);
+    await vi.waitFor(() => expect(pools.loadStateOf('big')).toEqual({ state: 'ready' }), 30_000);
     expect(pools.processIds).toHaveLength(1);
   });
 
@@ -123,7 +123,7 @@ describe('createModelPools', () => {
     expect(pools.isInUse('slow')).toBe(true);
     leaving.abort();
     await expect(lease).rejects.toThrow(AbortedError);
-    await vi.waitFor(() => expect(pools.stateOf('slow').state).toBe('unloaded'), 10_000);
+    await vi.waitFor(() => expect(pools.stateOf('slow').state).toBe('unloaded'), 30_000);
   });
 
   it("fails the load with the process's own words, at once for the next ones, and harms nobody else", async () => {
@@ -168,7 +168,7 @@ describe('createModelPools', () => {
     const gate = await temporaryFile();
     const lease = await pools.lease(model('big'));
     const answer = lease.submit(task(`wait:${gate}`), turn);
-    await vi.waitFor(() => expect(pools.running).toBe(1), 5000);
+    await vi.waitFor(() => expect(pools.running).toBe(1), 30_000);
     process.kill(pools.processIds[1] ?? 0, 'SIGKILL');
     await writeFile(gate, '');
     expect((await answer).hypothesis.text).toContain('wait');
@@ -180,13 +180,13 @@ describe('createModelPools', () => {
     const { pools, base } = await start({ big: `load:fail-if:${damaged}` });
     const lease = await pools.lease(model('big'));
     const answer = expect(lease.submit(task('hang'), turn)).rejects.toThrow('the file is damaged');
-    await vi.waitFor(() => expect(pools.running).toBe(1), 5000);
+    await vi.waitFor(() => expect(pools.running).toBe(1), 30_000);
     await writeFile(damaged, '');
     process.kill(pools.processIds[1] ?? 0, 'SIGKILL');
     await answer;
     await expect(lease.submit(task('echo'), turn)).rejects.toThrow('the file is damaged');
     lease.release();
-    await vi.waitFor(() => expect(pools.loadStateOf('big').state).toBe('failed'), 5000);
+    await vi.waitFor(() => expect(pools.loadStateOf('big').state).toBe('failed'), 30_000);
     expect(base.healthy).toBe(true);
   });
 
@@ -220,7 +220,7 @@ describe('createModelPools', () => {
 
   it('lets the base processes end when idle, stays ready, and starts them with the next work', async () => {
     const { pools, base } = await start({}, { restMs: 50 });
-    await vi.waitFor(() => expect(base.processIds).toEqual([]), 10_000);
+    await vi.waitFor(() => expect(base.processIds).toEqual([]), 30_000);
     expect(base.healthy).toBe(true);
     const lease = await pools.lease(model('base'));
     const answer = lease.submit(task('echo'), turn);
@@ -240,8 +240,8 @@ describe('createModelPools', () => {
     const startMs = performance.now();
     await expect(work).rejects.toThrow(AbortedError);
     const next = lease.submit(task('echo'), turn);
-    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 5000);
-    expect(performance.now() - startMs).toBeLessThan(4000);
+    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 30_000);
+    expect(performance.now() - startMs).toBeLessThan(5000);
     expect((await next).hypothesis.text).toBe('echo');
     expect(lost).not.toHaveBeenCalled();
     lease.release();

@@ -61,6 +61,8 @@ export interface ModelPools {
   readonly running: number;
   /** Of all pools, the base one first; those that are being loaded too. */
   readonly processIds: readonly number[];
+  /** In all pools, the base one too: rejects requests whose turn has not come with ShuttingDownError. */
+  refuseWaiting(): void;
   /** Ends all processes but the base ones, those of models being loaded too. */
   close(): Promise<void>;
 }
@@ -176,6 +178,9 @@ export function createModelPools(options: ModelPoolsOptions): ModelPools {
     },
     get processIds() {
       return [...running].flatMap((pool) => pool.processIds);
+    },
+    refuseWaiting() {
+      for (const pool of running) pool.refuseWaiting();
     },
     close: () => residency.close(),
   };

@@ -31,6 +31,7 @@ async function start(
     processes: options.processes ?? 1,
     express: options.express ?? false,
     timeoutMs: options.timeoutMs ?? 20_000,
+    loadTimeoutMs: 20_000,
     idleMs: options.idleMs,
     entry: SCRIPTED_PROCESS,
   });
@@ -105,7 +106,7 @@ describe('Scheduler', () => {
     const hanging = scheduler.submit(script('hang'), { key: 'a', request: '1', signal: leaving.signal });
     leaving.abort();
     await expect(hanging).rejects.toThrow('cancelled');
-    await expect.poll(() => scheduler.processIds, { timeout: 5000 }).not.toContain(before);
+    await expect.poll(() => scheduler.processIds).not.toContain(before);
   });
 
   it('frees the place of a chunk that is aborted while it waits or runs', async () => {
@@ -176,7 +177,7 @@ describe('Scheduler', () => {
     await vi.waitFor(() => {
       expect(scheduler.processIds).toHaveLength(1);
       expect(scheduler.processIds[0]).not.toBe(before);
-    }, 10_000);
+    }, 30_000);
     const { hypothesis } = await scheduler.submit(script('echo'), { key: 'a', request: '2' });
     expect(hypothesis.text).toBe('echo');
   });
@@ -188,14 +189,14 @@ describe('Scheduler', () => {
     await vi.waitFor(() => {
       expect(scheduler.processIds).toHaveLength(1);
       expect(before).not.toContain(scheduler.processIds[0]);
-    }, 10_000);
+    }, 30_000);
     await scheduler.submit(script('echo'), { key: 'a', request: '2', urgent: true });
     expect(scheduler.processIds).toHaveLength(1);
     const gate = join(await temporaryFolder(), 'gate');
     const work = [3, 4].map((n) =>
       scheduler.submit(script(`wait:${gate}`), { key: 'a', request: String(n), urgent: true }),
     );
-    await vi.waitFor(() => expect(scheduler.running).toBe(2), 10_000);
+    await vi.waitFor(() => expect(scheduler.running).toBe(2), 30_000);
     expect(scheduler.processIds).toHaveLength(2);
     await writeFile(gate, '');
     await Promise.all(work);

@@ -158,6 +158,13 @@ export class Scheduler {
     else if (hosts.every((host) => host.resting)) hosts[0]?.wake();
   }
 
+  /** Rejects requests whose turn has not come with ShuttingDownError; the others go on. */
+  refuseWaiting(): void {
+    // Only the first tasks of a request have a deadline.
+    for (const { id, deadline, starts } of [...this.#jobs.values()])
+      if (deadline !== undefined && starts === 0) this.#abort(id, new ShuttingDownError());
+  }
+
   /** Ends the processes until there is work again; those that have some go on. Resolves when they are gone. */
   async rest(): Promise<void> {
     await this.#idle.rest();
