@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-const slow = { testTimeout: 120_000, hookTimeout: 120_000 };
+/** They end what hangs; nothing of the product is judged by them. On a busy machine the same work takes many times as long. */
+const expect = { poll: { timeout: 20_000 } };
+const slow = { testTimeout: 300_000, hookTimeout: 300_000, expect };
 
 /** unit: beside the code, seconds. api: the real server over a socket. models: needs the bundled weights. faults: kills and limits. */
 export default defineConfig({
@@ -10,7 +12,9 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          expect,
         },
       },
       {

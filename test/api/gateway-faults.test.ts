@@ -31,12 +31,12 @@ beforeEach(async () => {
 
 /** After every case: nothing of the request is left, and the key was told to nobody but the upstream. */
 afterEach(async () => {
-  await expect.poll(() => server.scratchFiles(), { timeout: 3000 }).toEqual([]);
+  await expect.poll(() => server.scratchFiles()).toEqual([]);
   await expect.poll(() => server.services.gateway.upstreams.map(({ running }) => running)).toEqual([0]);
   const metrics = await server.services.metrics.render();
   expect(logs.join('\n') + metrics).not.toContain(KEY);
   await server.close();
-  await expect.poll(() => fake.connections, { timeout: 3000 }).toBe(0);
+  await expect.poll(() => fake.connections).toBe(0);
   await fake.close();
 });
 
@@ -87,13 +87,14 @@ describe('an upstream that misbehaves', () => {
     fake.always(hangBeforeHeaders);
     const startMs = performance.now();
     expectEnvelope(await ask(), { status: 504, code: 'upstream_timeout' });
-    expect(performance.now() - startMs).toBeLessThan(3000);
+    // Not the 30 s that other tests here have.
+    expect(performance.now() - startMs).toBeLessThan(15_000);
     expect(fake.requests).toHaveLength(1);
     await expect.poll(() => fake.abandoned).toBe(1);
   });
 
   it('hangs midway in the body: cut after the idle time and asked again', async () => {
-    await start({ idleSeconds: 0.5 });
+    await start({ idleSeconds: 2 });
     fake.next(hangInBody);
     const { status, text } = await ask();
     expect({ status, text }).toEqual({ status: 200, text: '{"text":"hello from upstream"}' });
@@ -303,7 +304,7 @@ describe('what the upstream finds wrong', () => {
 
 describe('the circuit breaker', () => {
   it('opens after failures, spares the upstream, lets one request try, and closes when it succeeds', async () => {
-    await start({ retries: 0, breakerMinimumCalls: 3, breakerOpenSeconds: 1 });
+    await start({ retries: 0, breakerMinimumCalls: 3, breakerOpenSeconds: 3 });
     fake.always(answer(500, {}, ''));
     for (let index = 0; index < 3; index += 1) expect((await ask()).status).toBe(502);
     const spared = await ask();
@@ -314,14 +315,14 @@ describe('the circuit breaker', () => {
       'steno_upstream_breaker_state{upstream="hosted",state="open"} 1',
     ]);
     fake.always(json({ text: 'back' }));
-    await expect.poll(async () => (await ask()).status, { timeout: 5000, interval: 100 }).toBe(200);
+    await expect.poll(async () => (await ask()).status, { interval: 100 }).toBe(200);
     expect(await metric('steno_upstream_breaker_state{upstream="hosted",state="closed"}')).toEqual([
       'steno_upstream_breaker_state{upstream="hosted",state="closed"} 1',
     ]);
   });
 
   it('stays open when the trial fails, and does not judge what clients do wrong', async () => {
-    await start({ retries: 0, breakerMinimumCalls: 2, breakerOpenSeconds: 0.3 });
+    await start({ retries: 0, breakerMinimumCalls: 2, breakerOpenSeconds: 2 });
     fake.always(answer(400, {}, '{}'));
     for (let index = 0; index < 4; index += 1) expect((await ask()).status).toBe(400);
     fake.always(answer(500, {}, ''));

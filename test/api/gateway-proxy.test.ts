@@ -23,7 +23,7 @@ afterEach(async () => {
   await server?.close();
   server = undefined;
   // Idle connections through the proxy end with the server too.
-  await expect.poll(() => fake.connections, { timeout: 3000 }).toBe(0);
+  await expect.poll(() => fake.connections).toBe(0);
   await proxy.close();
   await fake.close();
 });
@@ -31,7 +31,7 @@ afterEach(async () => {
 async function start(environment: Readonly<Record<string, string>>, host = HOST): Promise<void> {
   server = await startGateway({
     upstreams: {
-      hosted: { baseUrl: `http://${host}:${port}/v1`, apiKeyEnv: 'KEY', connectSeconds: 1, retries: 0 },
+      hosted: { baseUrl: `http://${host}:${port}/v1`, apiKeyEnv: 'KEY', connectSeconds: 3, retries: 0 },
     },
     routes: { remote: ['hosted/there'] },
     environment: { KEY: 'sk-upstream', ...environment },

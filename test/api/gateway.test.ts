@@ -355,7 +355,7 @@ describe('fallbacks', () => {
   it('hosted to local when it fails, without waiting long, and back when it recovers', async () => {
     const upstream = await fakeUpstream();
     const server = await gatewayTo(upstream.baseUrl, {
-      upstream: { retries: 1, breakerMinimumCalls: 2, breakerOpenSeconds: 0.5 },
+      upstream: { retries: 1, breakerMinimumCalls: 2, breakerOpenSeconds: 3 },
       routes: { both: ['hosted/whisper-1', 'moonshine-tiny'] },
     });
     upstream.always(answer(503, { 'retry-after': '30' }, '{}'));
@@ -369,10 +369,11 @@ describe('fallbacks', () => {
       // The third is not even sent: the circuit breaker is open.
       expect(upstream.requests).toHaveLength(asked);
     }
-    expect(performance.now() - startMs).toBeLessThan(5000);
+    // Not the 30 s that the upstream asks for.
+    expect(performance.now() - startMs).toBeLessThan(15_000);
     upstream.always(json({ text: 'back' }));
     await expect
-      .poll(async () => (await ask()).headers.get('x-steno-served-by'), { timeout: 5000, interval: 100 })
+      .poll(async () => (await ask()).headers.get('x-steno-served-by'), { interval: 100 })
       .toBe('hosted/whisper-1');
   });
 
@@ -631,9 +632,9 @@ describe('a client that leaves', () => {
     if ('stream' in fields) await connection.until((received) => received.includes('delta'));
     const startMs = performance.now();
     connection.close();
-    await expect.poll(() => upstream.abandoned, { timeout: 2000, interval: 10 }).toBe(1);
+    await expect.poll(() => upstream.abandoned, { interval: 10 }).toBe(1);
     expect(performance.now() - startMs).toBeLessThan(2000);
-    await expect.poll(() => server.scratchFiles(), { timeout: 2000 }).toEqual([]);
+    await expect.poll(() => server.scratchFiles()).toEqual([]);
     expect(server.services.gateway.upstreams[0]).toMatchObject({ running: 0, breaker: 'closed' });
     expect(server.services.admission.arriving).toBe(0);
     expect(upstream.requests).toHaveLength(1);
@@ -654,8 +655,8 @@ describe('a client that leaves', () => {
     await sleep(50);
     controller.abort();
     await asked;
-    await expect.poll(() => server.services.gateway.upstreams[0]?.running, { timeout: 2000 }).toBe(0);
-    await expect.poll(() => server.scratchFiles(), { timeout: 2000 }).toEqual([]);
+    await expect.poll(() => server.services.gateway.upstreams[0]?.running).toBe(0);
+    await expect.poll(() => server.scratchFiles()).toEqual([]);
   });
 });
 

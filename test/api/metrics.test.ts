@@ -58,13 +58,14 @@ describe('GET /metrics', () => {
   it('shows what is going on now, and what was cancelled', async () => {
     const release = server.fake.hold();
     const controller = new AbortController();
+    const heard = server.fake.heard(server.fake.calls.length + 1);
     const running = fetch(`${server.url}/v1/audio/transcriptions`, {
       method: 'POST',
       headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` },
       body: encodeForm([filePart(fakeRecording(10))]),
       signal: controller.signal,
     }).catch(() => undefined);
-    await server.fake.begun(server.fake.calls.length + 1);
+    await heard;
     expect((await scrape(server)).get('steno_requests_inside')).toBe(1);
     controller.abort();
     await running;

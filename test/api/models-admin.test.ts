@@ -34,7 +34,7 @@ beforeEach(async () => {
           change: { licence: 'Acme', restriction: 'No commercial use.' },
         }),
       ],
-      hub: { endpoint: hub.url, idleTimeoutMs: 1000 },
+      hub: { endpoint: hub.url, idleTimeoutMs: 60_000 },
       retry: { fruitless: 1, total: 10, firstWaitMs: 1, longestWaitMs: 1 },
       release: async (id) => !inUse.has(id),
     },
@@ -74,7 +74,7 @@ const json = ({ text }: { text: string }) => JSON.parse(text) as Record<string, 
 
 /** Asks until the model has this state; a download is over in moments. */
 async function untilState(id: string, state: string): Promise<Record<string, unknown>> {
-  for (let tries = 0; tries < 500; tries += 1) {
+  for (let tries = 0; tries < 1500; tries += 1) {
     const model = json(await call(`/v1/models/${id}`)) as Record<string, unknown>;
     if (model.state === state) return model;
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -89,7 +89,7 @@ interface PullRow {
 
 /** The list of downloads, as soon as it is so. */
 async function untilPulls(isSo: (pulls: PullRow[]) => boolean): Promise<PullRow[]> {
-  for (let tries = 0; tries < 500; tries += 1) {
+  for (let tries = 0; tries < 1500; tries += 1) {
     const { data } = json(await call('/v1/models/pull')) as { data: PullRow[] };
     if (isSo(data)) return data;
     await new Promise((resolve) => setTimeout(resolve, 20));

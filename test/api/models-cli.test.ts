@@ -163,7 +163,7 @@ describe('interrupted pulls', () => {
     hub.behaviour = { stallAfterBytes: HALF };
     const running = startCli(['models', 'pull', ID], { environment });
     await hub.sent(HALF);
-    for (let tries = 0; tries < 500 && incomplete() !== HALF; tries += 1)
+    for (let tries = 0; tries < 1500 && incomplete() !== HALF; tries += 1)
       await new Promise((resolve) => setTimeout(resolve, 20));
     expect(incomplete()).toBe(HALF);
     hub.behaviour = {};
@@ -205,7 +205,7 @@ describe('interrupted pulls', () => {
       }),
     };
     const first = startCli(['models', 'pull', ID], { environment });
-    for (let tries = 0; tries < 1000 && hub.transfers.length === 0; tries += 1)
+    for (let tries = 0; tries < 1500 && hub.transfers.length === 0; tries += 1)
       await new Promise((resolve) => setTimeout(resolve, 20));
     const second = startCli(['models', 'pull', ID], { environment });
     expect(stateOf(await models('list', '--all', '--json'), ID)).toBe('downloading');
@@ -261,7 +261,7 @@ describe('a running server', () => {
     expect(versions()).toHaveLength(2);
     const server = await startTestServer({ transcriber: 'real', config: { engineProcesses: 1, dataDir } });
     try {
-      await expect.poll(versions, { timeout: 5000 }).toHaveLength(1);
+      await expect.poll(versions).toHaveLength(1);
       const [served = ''] = versions();
       expect((await models('pull', '--force', ID)).code).toBe(0);
       expect(versions()).toHaveLength(2);

@@ -336,9 +336,10 @@ describe('real concurrency', () => {
     expect(server.services.admission.size).toBe(1);
     const startMs = performance.now();
     controller.abort();
-    await expect.poll(() => server.services.admission.size, { timeout: 5000 }).toBe(0);
-    await expect.poll(() => server.scratchFiles(), { timeout: 5000 }).toEqual([]);
-    expect(words((await transcribeJson()).text)).toBe(SENTENCE);
+    await expect.poll(() => server.services.admission.size, { interval: 10 }).toBe(0);
+    await expect.poll(() => server.scratchFiles(), { interval: 10 }).toEqual([]);
+    await expect.poll(() => server.services.pools.running, { interval: 10 }).toBe(0);
     expect(performance.now() - startMs).toBeLessThan(2000);
+    expect(words((await transcribeJson()).text)).toBe(SENTENCE);
   });
 });

@@ -7,6 +7,7 @@ import { createLogger } from '../../src/logger.ts';
 import { createServices } from '../../src/services.ts';
 import { createStoredKey } from '../../src/store/api-key.ts';
 import { openDataStore } from '../../src/store/sqlite/open-store.ts';
+import { cpuSeconds, hasProcessTable, isAtRest } from '../faults/support/process-table.ts';
 import { fixturePath } from '../support/audio-fixtures.ts';
 import { WHISPER_SAYS, writeGgmlWhisper } from '../support/ggml-whisper.ts';
 import { type InstallOptions, installSecondModel } from '../support/install-model.ts';
@@ -19,6 +20,8 @@ import {
 } from '../support/test-server.ts';
 
 const SECOND = 'acme/second';
+/** For what passes: often. */
+const LOOK = { timeout: 30_000, interval: 5 };
 
 let server: TestServer;
 let isClosed = false;
@@ -58,8 +61,11 @@ async function metric(line: RegExp): Promise<string | undefined> {
   return line.exec(text)?.[1];
 }
 
+/** The one beside the base process; throws when there is none. */
 function modelProcess(): number {
-  return server.services.pools.processIds[1] ?? 0;
+  const [, pid] = server.services.pools.processIds;
+  if (pid === undefined) throw new Error('the model has no process');
+  return pid;
 }
 
 function isAlive(pid: number): boolean {
@@ -69,6 +75,11 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Milliseconds that the request waited for its model to be loaded. */
+function loadTime({ headers }: Awaited<ReturnType<typeof transcribe>>): number {
+  return Number(/\bload;dur=([\d.]+)/.exec(headers.get('x-steno-timing') ?? '')?.[1]);
 }
 
 function post(path: string, headers: Record<string, string> = {}): Promise<Response> {
@@ -81,18 +92,16 @@ describe('models in memory', () => {
     expect(await stateOf(SECOND)).toMatchObject({ state: 'ready' });
     expect(await stateOf('whisper-1')).toMatchObject({ state: 'loaded' });
     const first = transcribe(SECOND);
-    await vi.waitFor(async () => expect(await stateOf(SECOND)).toMatchObject({ state: 'loading' }), 5000);
+    await vi.waitFor(async () => expect(await stateOf(SECOND)).toMatchObject({ state: 'loading' }), LOOK);
     const answer = await first;
     expect(answer.text).toContain('my fellow Americans');
-    expect(
-      Number(/\bload;dur=([\d.]+)/.exec(answer.headers.get('x-steno-timing') ?? '')?.[1]),
-    ).toBeGreaterThan(10);
+    const loadMs = loadTime(answer);
+    expect(loadMs).toBeGreaterThan(10);
     expect(await stateOf(SECOND)).toMatchObject({ state: 'loaded' });
     const pid = modelProcess();
     const second = await transcribe(SECOND);
-    expect(Number(/\bload;dur=([\d.]+)/.exec(second.headers.get('x-steno-timing') ?? '')?.[1])).toBeLessThan(
-      10,
-    );
+    // It asks for the model all the same; that takes no time but the machine's.
+    expect(loadTime(second)).toBeLessThan(Math.max(10, loadMs / 4));
     expect(modelProcess()).toBe(pid);
     expect(await metric(/steno_model_loaded\{model="acme\/second"\} (\d)/)).toBe('1');
     expect(await metric(/steno_model_loads_total\{model="acme\/second",outcome="loaded"\} (\d)/)).toBe('1');
@@ -106,12 +115,12 @@ describe('models in memory', () => {
   });
 
   it('give their memory back when idle: the process ends', async () => {
-    await start({ keepAliveSeconds: 0.5 });
+    await start({ keepAliveSeconds: 2 });
     await transcribe(SECOND);
     const pid = modelProcess();
     expect(isAlive(pid)).toBe(true);
-    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 10_000);
-    await vi.waitFor(async () => expect(await stateOf(SECOND)).toMatchObject({ state: 'ready' }), 5000);
+    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 30_000);
+    await vi.waitFor(async () => expect(await stateOf(SECOND)).toMatchObject({ state: 'ready' }), 30_000);
     expect(await metric(/steno_model_unloads_total\{model="acme\/second",reason="idle"\} (\d)/)).toBe('1');
     expect(await metric(/steno_model_loaded\{model="acme\/second"\} (\d)/)).toBe('0');
     expect((await transcribe(SECOND)).status).toBe(200);
@@ -119,7 +128,7 @@ describe('models in memory', () => {
 
   it('make room for each other within the budget, and refuse what can never fit', async () => {
     await start(
-      { modelMemoryBytes: 150, maxQueueSeconds: 1 },
+      { modelMemoryBytes: 150, maxQueueSeconds: 4 },
       { a: { memoryBytes: 100 }, b: { memoryBytes: 100 }, huge: { memoryBytes: 151 } },
     );
     await transcribe('a');
@@ -162,7 +171,7 @@ describe('models in memory', () => {
     expectEnvelope(late, { status: 503, code: 'model_load_timeout' });
     expect(late.text).toContain('STENO_MODEL_LOAD_SECONDS');
     expect(late.headers.get('retry-after')).toBe('30');
-    await vi.waitFor(() => expect(server.services.pools.processIds).toHaveLength(1), 5000);
+    await vi.waitFor(() => expect(server.services.pools.processIds).toHaveLength(1), 30_000);
   });
 
   it('are not loaded for a client that leaves, nor for sound that cannot be read', async () => {
@@ -174,15 +183,15 @@ describe('models in memory', () => {
     const url = `${server.url}/v1/audio/transcriptions`;
     const request = fetch(url, { method: 'POST', body: form, signal: leaving.signal });
     const refused = expect(request).rejects.toThrow('aborted');
-    await vi.waitFor(async () => expect(await stateOf(SECOND)).toMatchObject({ state: 'loading' }), 5000);
+    await vi.waitFor(async () => expect(await stateOf(SECOND)).toMatchObject({ state: 'loading' }), LOOK);
     leaving.abort();
     await refused;
     await vi.waitFor(() => {
       expect(server.services.pools.processIds).toHaveLength(1);
       expect(server.services.admission.size).toBe(0);
-    }, 5000);
+    }, 30_000);
     // The request is out of admission a moment before its folder is gone.
-    await expect.poll(() => server.scratchFiles(), { timeout: 5000 }).toEqual([]);
+    await expect.poll(() => server.scratchFiles()).toEqual([]);
     expect(await stateOf(SECOND)).toMatchObject({ state: 'ready' });
     const noise = await postForm(server.url, {
       fields: { model: SECOND },
@@ -199,7 +208,7 @@ describe('models in memory', () => {
     await transcribe(SECOND);
     const pid = modelProcess();
     const answer = transcribe(SECOND);
-    await vi.waitFor(() => expect(server.services.pools.isInUse(SECOND)).toBe(true), 5000);
+    await vi.waitFor(() => expect(server.services.pools.isInUse(SECOND)).toBe(true), 30_000);
     process.kill(pid, 'SIGKILL');
     expect((await answer).text).toContain('my fellow Americans');
     expect(modelProcess()).not.toBe(pid);
@@ -208,7 +217,7 @@ describe('models in memory', () => {
   it('leave no process behind when the server is closed while they load', async () => {
     await start();
     const answer = transcribe(SECOND).catch(() => undefined);
-    await vi.waitFor(() => expect(server.services.pools.processIds).toHaveLength(2), 5000);
+    await vi.waitFor(() => expect(server.services.pools.processIds).toHaveLength(2), 30_000);
     const pids = server.services.pools.processIds;
     await server.close();
     isClosed = true;
@@ -269,7 +278,7 @@ describe('models loaded without a request', () => {
 
   it('those of the package leave when idle for so long, and the server stays ready', async () => {
     await start({ embeddedKeepAliveSeconds: 1 });
-    await vi.waitFor(() => expect(server.services.pools.processIds).toEqual([]), 10_000);
+    await vi.waitFor(() => expect(server.services.pools.processIds).toEqual([]), 30_000);
     expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
     expect(await stateOf('whisper-1')).toMatchObject({ state: 'ready' });
     expect((await transcribe('whisper-1')).text).toContain('my fellow Americans');
@@ -309,7 +318,10 @@ describe('preload', () => {
 
 describe('a Whisper model', () => {
   /** A generated one; with more layers it takes longer. */
-  async function importWhisper(id: string, options: { encoderLayers?: number } = {}): Promise<void> {
+  async function importWhisper(
+    id: string,
+    options: { encoderLayers?: number; textContext?: number } = {},
+  ): Promise<void> {
     const path = join(server.config.dataDir, `${id}.bin`);
     await writeGgmlWhisper(path, { multilingual: true, ...options });
     await server.services.library.importModel({
@@ -321,45 +333,52 @@ describe('a Whisper model', () => {
   }
 
   it('runs beside the others in a process of its own, which ends when idle', async () => {
-    await start({ keepAliveSeconds: 1 }, {});
+    await start({ keepAliveSeconds: 2 }, {});
     await importWhisper('tones');
+    const recording = await readFile(fixturePath('jfk.wav'));
+    let pid = 0;
     const [german, english] = await Promise.all([
       postForm(server.url, {
         fields: { model: 'tones', language: 'de', response_format: 'verbose_json' },
-        file: filePart(await readFile(fixturePath('jfk.wav'))),
+        file: filePart(recording),
+      }).finally(() => {
+        // Now, for the other one may take longer than the process stays.
+        pid = modelProcess();
       }),
       transcribe('whisper-1'),
     ]);
     expect({ status: german.status, text: german.text }).toMatchObject({ status: 200 });
     expect(german.text).toContain(WHISPER_SAYS.de[0]?.text ?? '-');
     expect(english.text).toContain('my fellow Americans');
-    const pid = modelProcess();
-    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 10_000);
+    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 30_000);
   });
 
-  it('computes no longer for a client that has left (R11)', async () => {
-    await start({}, {});
-    await importWhisper('slow', { encoderLayers: 60 });
-    await server.services.pools.load(server.services.models.resolve('slow'));
-    const pid = modelProcess();
-    const leaving = new AbortController();
-    const form = new FormData();
-    form.set('model', 'slow');
-    form.set('file', new Blob([await readFile(fixturePath('jfk.wav'))]), 'a.wav');
-    const url = `${server.url}/v1/audio/transcriptions`;
-    const request = fetch(url, { method: 'POST', body: form, signal: leaving.signal });
-    const refused = expect(request).rejects.toThrow('aborted');
-    // The voice detector's task is over, and another one runs: that of the model.
-    await vi.waitFor(async () => {
-      expect(await metric(/steno_tasks_total\{kind="detect",outcome="completed"\} (\d)/)).toBe('1');
-      expect(server.services.pools.running).toBe(1);
-    }, 20_000);
-    leaving.abort();
-    const leftMs = performance.now();
-    await refused;
-    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 10_000);
-    expect(performance.now() - leftMs).toBeLessThan(5000);
-    expect(server.services.pools.isInUse('slow')).toBe(false);
-    expect(await metric(/steno_inference_restarts_total (\d+)/)).toBe('0');
-  });
+  it.skipIf(!hasProcessTable)(
+    'computes no longer for a client that has left (R11; needs /proc)',
+    async () => {
+      await start({}, {});
+      await importWhisper('slow', { encoderLayers: 60, textContext: 448 });
+      await server.services.pools.load(server.services.models.resolve('slow'));
+      const pid = modelProcess();
+      const before = cpuSeconds([pid]);
+      const leaving = new AbortController();
+      const form = new FormData();
+      form.set('model', 'slow');
+      // The longest answer, at every temperature: many seconds, of which it gets one.
+      form.set('prompt', 'loop');
+      form.set('file', new Blob([await readFile(fixturePath('jfk.wav'))]), 'a.wav');
+      const url = `${server.url}/v1/audio/transcriptions`;
+      const request = fetch(url, { method: 'POST', body: form, signal: leaving.signal });
+      const refused = expect(request).rejects.toThrow('aborted');
+      await vi.waitFor(() => expect(cpuSeconds([pid]) - before).toBeGreaterThan(0.3), LOOK);
+      leaving.abort();
+      const leftMs = performance.now();
+      await refused;
+      // Ended, unless it came to an end itself at that moment.
+      await expect.poll(() => isAtRest(pid)).toBe(true);
+      expect(performance.now() - leftMs).toBeLessThan(5000);
+      expect(server.services.pools.isInUse('slow')).toBe(false);
+      expect(await metric(/steno_inference_restarts_total (\d+)/)).toBe('0');
+    },
+  );
 });

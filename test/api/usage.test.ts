@@ -150,9 +150,9 @@ describe('what is counted', () => {
         signal: controller.signal,
       });
       const ended = request.then((response) => response.text()).catch(() => 'left');
-      await server.fake.begun(index + 1);
-      await expect.poll(() => server.services.admission.size).toBe(1);
-      setTimeout(() => controller.abort(), 100);
+      await server.fake.heard(index + 1);
+      expect(server.services.admission.size).toBe(1);
+      controller.abort();
       expect(await ended).toBe('left');
       await server.fake.ended(index + 1);
     }

@@ -38,6 +38,15 @@ function losses(log: string): number {
   return log.split('an inference process ended').length - 1;
 }
 
+/** One of a group may take the others with it. */
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 const VERBOSE = { fields: { response_format: 'verbose_json' } };
 
 describe('R15 a poisonous recording', () => {
@@ -47,11 +56,11 @@ describe('R15 a poisonous recording', () => {
     const poisoned = await post(scripted('crash'));
     expectEnvelope(poisoned, { status: 500, code: 'engine_crashed' });
     expect(poisoned.headers.get('x-should-retry')).toBe('false');
-    expect(losses(log())).toBe(3);
+    await expect.poll(() => losses(log())).toBe(3);
     for (const answer of await Promise.all(others)) expect(answer.status).toBe(200);
     expect((await post(scripted('answer'))).status).toBe(200);
     expect(losses(log())).toBe(3);
-    expect(scratch()).toEqual([]);
+    await expect.poll(scratch).toEqual([]);
   });
 });
 
@@ -98,14 +107,16 @@ describe('R24 a dead inference process (E10)', () => {
       const requests = Array.from({ length: 6 }, () => post(scripted(['take', 0.4])));
       await new Promise((resolve) => setTimeout(resolve, random() * 400));
       const [victim] = inferenceIds();
-      if (victim !== undefined) process.kill(victim, 'SIGKILL');
+      if (victim === undefined) throw new Error('there is no inference process');
+      process.kill(victim, 'SIGKILL');
       for (const answer of await Promise.all(requests)) {
         if (answer.status !== 200) expectEnvelope(answer, { status: 503 });
         expect([200, 503]).toContain(answer.status);
       }
-      await expect.poll(() => inferenceIds().length, { timeout: 5000 }).toBe(2);
+      await expect.poll(() => losses(log())).toBe(round + 1);
+      await expect.poll(() => inferenceIds().length).toBe(2);
+      expect(inferenceIds()).not.toContain(victim);
     }
-    expect(losses(log())).toBe(byTier({ fast: 5, nightly: 50 }));
   }, 300_000);
 
   it('three times in a minute makes the server say that it is not ready', async () => {
@@ -119,15 +130,14 @@ describe('R24 a dead inference process (E10)', () => {
 
 describe('E17 hangs', () => {
   it('an inference process that says nothing is killed at the limit, and others go on', async () => {
-    const { post, inferenceIds } = await start({ STENO_ENGINE_TIMEOUT_SECONDS: '1' });
+    const { post, inferenceIds } = await start({ STENO_ENGINE_TIMEOUT_SECONDS: '4' });
     const [before] = inferenceIds();
     const startMs = performance.now();
     const hanging = post(scripted('hang'));
-    if (before !== undefined)
-      await expect.poll(() => isAlive(before), { timeout: 2500, interval: 20 }).toBe(false);
+    if (before !== undefined) await expect.poll(() => isAlive(before), { interval: 20 }).toBe(false);
     expectEnvelope(await hanging, { status: 500, code: 'engine_crashed' });
-    // Three starts of a second each, and the new processes' own starts.
-    expect((performance.now() - startMs) / 1000).toBeLessThan(8);
+    // Three starts of four seconds each, and the new processes' own starts; by default it is a minute each.
+    expect((performance.now() - startMs) / 1000).toBeLessThan(60);
     expect((await post(scripted('answer'))).status).toBe(200);
   });
 
@@ -135,12 +145,12 @@ describe('E17 hangs', () => {
     const folder = temporaryFolder();
     const { post, ffmpegIds, scratch } = await start({ STENO_FFMPEG: writeHangingFfmpeg(folder) });
     const answer = post(await recordingThatHangs(folder));
-    await expect.poll(() => ffmpegIds().length, { timeout: 5000, interval: 10 }).toBeGreaterThan(0);
-    for (const pid of ffmpegIds()) process.kill(pid, 'SIGKILL');
+    await expect.poll(() => ffmpegIds().length, { interval: 10 }).toBeGreaterThan(0);
+    for (const pid of ffmpegIds()) killIfAlive(pid);
     const message = expectEnvelope(await answer, { status: (await answer).status });
     expect((await answer).status).toBeLessThan(504);
     expect(message).not.toMatch(/SIGKILL|spawn|prlimit/);
-    expect(scratch()).toEqual([]);
+    await expect.poll(scratch).toEqual([]);
     expect((await post(scripted('answer'))).status).toBe(200);
   });
 

@@ -70,7 +70,7 @@ describe.skipIf(!isRoot)('T1 T2 a server that is root (needs root)', () => {
   it('gives each its own user, who owns nothing but its recording', async () => {
     const leaving = new AbortController();
     const requests = [1, 2].map(() => postAndLeave(leaving.signal));
-    await expect.poll(() => decoders().length, { timeout: 10_000 }).toBe(2);
+    await expect.poll(() => decoders().length).toBe(2);
     const users = decoders().map((pid) => usersOf(pid));
     for (const ids of users) expect(new Set(ids).size).toBe(1);
     const [one = 0, two = 0] = users.map(([id]) => id);
@@ -81,9 +81,7 @@ describe.skipIf(!isRoot)('T1 T2 a server that is root (needs root)', () => {
     const owners = uploads.map((name) => statSync(join(server.dataDir, 'scratch', name)));
     expect(owners.map(({ uid }) => uid).sort()).toEqual([FIRST_USER, FIRST_USER + 1]);
     for (const { mode } of owners) expect(mode & 0o077).toBe(0);
-    await expect
-      .poll(() => readFileSync(report, 'utf8').match(/looked/g)?.length, { timeout: 10_000 })
-      .toBe(2);
+    await expect.poll(() => readFileSync(report, 'utf8').match(/looked/g)?.length).toBe(2);
     expect(readFileSync(report, 'utf8')).not.toContain('read');
     const ids = decoders();
     leaving.abort();
@@ -97,11 +95,11 @@ describe.skipIf(!isRoot)('T1 T2 a server that is root (needs root)', () => {
     const mine = await startStubServer({ settings: { ...USER, STENO_FFMPEG: join(folder, 'ffmpeg') } });
     const leaving = new AbortController();
     const request = postAndLeave(leaving.signal, mine);
-    await expect.poll(() => mine.ffmpegIds().length, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(() => mine.ffmpegIds().length).toBeGreaterThan(0);
     const ids = mine.ffmpegIds();
     expect(usersOf(ids[0] ?? 0)[0]).toBeGreaterThanOrEqual(FIRST_USER);
     process.kill(mine.pid, 'SIGKILL');
-    await expect.poll(() => ids.some(isAlive), { timeout: 2000 }).toBe(false);
+    await expect.poll(() => ids.some(isAlive)).toBe(false);
     leaving.abort();
     await request;
     await mine.stop();

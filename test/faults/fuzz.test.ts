@@ -10,6 +10,7 @@ import {
 } from '../support/audio-fixtures.ts';
 import { expectEnvelope } from '../support/multipart.ts';
 import { mutate } from '../support/mutate.ts';
+import { expectNothingInside } from '../support/nothing-inside.ts';
 import { byTier } from '../support/tier.ts';
 import { hasProcessTable, residentMiB } from './support/process-table.ts';
 import { type StubServer, scripted, startStubServer } from './support/running-server.ts';
@@ -49,6 +50,7 @@ describe(`R6 damaged media over HTTP (E1, E2), seed ${SEED}`, () => {
 
   beforeAll(async () => {
     for (let warmUp = 0; warmUp < 20; warmUp += 1) await server.post(scripted('answer'));
+    await server.collectGarbage();
     baselineMiB = hasProcessTable ? residentMiB(server.pid) : 0;
   });
 
@@ -57,7 +59,8 @@ describe(`R6 damaged media over HTTP (E1, E2), seed ${SEED}`, () => {
     { timeout: 1_200_000 },
     async (format) => {
       const path = join(folder, `seed.${format}`);
-      await convertWithFfmpeg(fixturePath('jfk.wav'), format, path, ['-t', '2']);
+      // Without the random numbers that Ogg and WebM streams have: the same seed is to make the same mutants.
+      await convertWithFfmpeg(fixturePath('jfk.wav'), format, path, ['-t', '2', '-fflags', '+bitexact']);
       const original = readFileSync(path);
       const random = randomNumbers(SEED + FORMATS.indexOf(format));
       const mutants = Array.from({ length: MUTANTS_A_FORMAT }, () => mutate(original, random)).entries();
@@ -71,10 +74,8 @@ describe(`R6 damaged media over HTTP (E1, E2), seed ${SEED}`, () => {
           expect(STATUSES, `${name}: ${answer.text}`).toContain(answer.status);
           tally.set(answer.status, (tally.get(answer.status) ?? 0) + 1);
           if (answer.status !== 200) {
-            const message = expectEnvelope(answer, { status: answer.status });
-            expect(message, name).not.toMatch(
-              /\/tmp|ffmpeg version|0x[0-9a-f]{6}|\bat .*\.[tj]s|prlimit|STENO_DATA/,
-            );
+            expectEnvelope(answer, { status: answer.status });
+            expectNothingInside(answer.text, name);
           }
         }
       };
@@ -91,9 +92,10 @@ describe(`R6 damaged media over HTTP (E1, E2), seed ${SEED}`, () => {
     expect(server.ffmpegIds()).toEqual([]);
     expect(server.log()).not.toMatch(/unhandled|uncaught|an inference process ended/i);
     if (hasProcessTable) {
+      await server.collectGarbage();
       const growthMiB = residentMiB(server.pid) - baselineMiB;
       console.log(`R6: the server grew by ${growthMiB.toFixed(0)} MiB`);
-      expect(growthMiB).toBeLessThan(byTier({ fast: 50, nightly: 80 }));
+      expect(growthMiB).toBeLessThan(50);
     }
     expect((await server.post(scripted('answer'))).status).toBe(200);
   });

@@ -158,7 +158,8 @@ describe('bombs (R3)', () => {
     expect(size).toBeLessThan(1.5e6);
     const startMs = performance.now();
     expect(await outcomeOf(await readFile(path), 60)).toMatchObject({ code: 'audio_too_long' });
-    expect(performance.now() - startMs).toBeLessThan(5_000);
+    // R3; a quarter of an hour in full takes about as long as four hours up to the limit.
+    expect(performance.now() - startMs).toBeLessThan(20_000);
   });
 
   it('writes no more than the limit to the disk', async () => {
@@ -197,7 +198,7 @@ describe('damaged media (R6)', () => {
     };
     for (const container of FORMATS) {
       const path = join(folder, `seed.${container}`);
-      await convertWithFfmpeg(fixturePath('jfk.wav'), container, path, ['-t', '1']);
+      await convertWithFfmpeg(fixturePath('jfk.wav'), container, path, ['-t', '1', '-fflags', '+bitexact']);
       const original = await readFile(path);
       const mutants = Array.from({ length: MUTANTS_A_FORMAT }, () => mutate(original, random)).entries();
       // Two lanes share one iterator, as two requests would share the machine.

@@ -117,7 +117,7 @@ describe.skipIf(!hasProcessTable)('R2 receiving takes bounded memory', () => {
     };
     const departures = async (count: number): Promise<number> => {
       for (let left = 0; left < count; left += 10) await Promise.all(Array.from({ length: 10 }, leave));
-      await expect.poll(server.scratch, { timeout: 5000 }).toEqual([]);
+      await expect.poll(server.scratch).toEqual([]);
       await server.collectGarbage();
       return inUseMiB();
     };

@@ -8,6 +8,7 @@ import {
   type RawPart,
   textPart,
 } from '../support/multipart.ts';
+import { expectNothingInside } from '../support/nothing-inside.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { byTier } from '../support/tier.ts';
 
@@ -100,12 +101,15 @@ describe('E28 every parameter', () => {
         if (withFile) parts.splice(place, 0, filePart(fakeRecording(0.1)));
         const startMs = performance.now();
         const answer = await postForm(server.url, { parts });
-        expect(performance.now() - startMs).toBeLessThan(5000);
+        // As for damaged media: none hangs.
+        expect(performance.now() - startMs).toBeLessThan(30_000);
         tally.set(answer.status, (tally.get(answer.status) ?? 0) + 1);
         if (answer.status !== 200) {
           expect(answer.status).toBeGreaterThanOrEqual(400);
           expect(answer.status).toBeLessThan(500);
           expectEnvelope(answer, { status: answer.status });
+          // What the client itself has sent may come back.
+          expectNothingInside(answer.text.replaceAll('../../etc/passwd', ''));
         }
       }),
       { numRuns: RUNS },

@@ -36,20 +36,18 @@ describe.skipIf(!hasProcessTable)('kill -9 of the server (E11)', () => {
       const requests = [post(hanging), post(scripted(['take', 20])), post(scripted('answer'))].map(
         (request) => request.catch((error: unknown) => error),
       );
-      await expect.poll(() => ffmpegIds().length, { timeout: 5000, interval: 10 }).toBeGreaterThan(0);
+      await expect.poll(() => ffmpegIds().length, { interval: 10 }).toBeGreaterThan(0);
       await new Promise((resolve) => setTimeout(resolve, random() * 200));
       const children = descendantsOf(pid).map((row) => row.pid);
       expect(children.length).toBeGreaterThanOrEqual(2);
       process.kill(pid, 'SIGKILL');
       await ended;
       await Promise.all(requests);
-      await expect.poll(() => children.filter(isAlive), { timeout: 2000, interval: 20 }).toEqual([]);
+      await expect.poll(() => children.filter(isAlive), { interval: 20 }).toEqual([]);
       expect(listScratch(dataDir).length).toBeGreaterThan(0);
     }
-    const startMs = performance.now();
     const { dataDir, post, scratch } = await start();
     await expect.poll(scratch, { timeout: 10_000 }).toEqual([]);
-    expect(performance.now() - startMs).toBeLessThan(10_000);
     expect((await post(scripted('answer'))).status).toBe(200);
     expect(existsSync(join(dataDir, 'scratch'))).toBe(true);
   }, 300_000);

@@ -99,20 +99,20 @@ describe('R17 a full disk', () => {
       const { store } = await openDataStore(disk);
       const meter = createUsageMeter({ store });
       const account = { keyId: 'key_a', limits: { audioSecondsPerDay: 100 } };
-      const use = (requestId: string): void => {
+      const use = async (requestId: string): Promise<void> => {
         const reservation = meter.reserve(account);
         reservation.grow(1);
         const row = { requestId, model: 'm', format: 'json', audioMs: 1000, processingMs: 1 };
-        reservation.settle({ ...row, status: 'completed' });
+        await reservation.settle({ ...row, status: 'completed' });
       };
-      for (let index = 0; index < 10; index += 1) use(`before-${index}`);
+      for (let index = 0; index < 10; index += 1) await use(`before-${index}`);
       expect(() => writeFileSync(join(disk, 'ballast'), Buffer.alloc(4 << 20))).toThrow('ENOSPC');
-      for (let index = 0; index < 90; index += 1) use(`full-${index}`);
+      for (let index = 0; index < 90; index += 1) await use(`full-${index}`);
       expect(meter.unwritten).toBeGreaterThan(50);
       expect(() => store.check()).toThrow(StoreError);
-      expect(() => use('one more')).toThrow(QuotaExceededError);
+      await expect(use('one more')).rejects.toThrow(QuotaExceededError);
       rmSync(join(disk, 'ballast'));
-      await expect.poll(() => meter.unwritten, { timeout: 5000 }).toBe(0);
+      await expect.poll(() => meter.unwritten).toBe(0);
       expect(() => store.check()).not.toThrow();
       meter.close();
       store.close();
@@ -165,7 +165,7 @@ describe('T25 usage', () => {
     const days = [0, 39, 41, 500].map((ago) => Date.now() - ago * 86_400_000);
     const { store } = await openDataStore(old);
     for (const atMs of days)
-      store.addUsage({
+      void store.addUsage({
         requestId: `req_${atMs}`,
         keyId: 'key_0123456789ab',
         model: 'moonshine-tiny',
@@ -180,7 +180,7 @@ describe('T25 usage', () => {
     const settings = { STENO_USAGE_RETENTION_DAYS: '40' };
     const stub = await startStubServer({ dataDir: old, settings });
     try {
-      await expect.poll(() => store.listUsage(everything, 10).length, { timeout: 5000 }).toBe(2);
+      await expect.poll(() => store.listUsage(everything, 10).length).toBe(2);
       expect(store.sumUsage(everything)).toHaveLength(2);
     } finally {
       await stub.stop();

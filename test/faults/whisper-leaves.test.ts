@@ -1,13 +1,12 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fixturePath } from '../support/audio-fixtures.ts';
 import { writeGgmlWhisper } from '../support/ggml-whisper.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { hasWhisperBinding, WHISPER_PACKAGE } from '../support/whisper-binding.ts';
-import { cpuSeconds, hasProcessTable, isAlive } from './support/process-table.ts';
+import { cpuSeconds, hasProcessTable, isAtRest } from './support/process-table.ts';
 
 const MODEL = 'acme/slow';
 /** R11 in /docs/reliability.md: while inferring by kill. */
@@ -75,11 +74,3 @@ describe.skipIf(!hasWhisperBinding || !hasProcessTable)(
     });
   },
 );
-
-/** Gone, or using less than a twentieth of a core. */
-async function isAtRest(pid: number): Promise<boolean> {
-  if (!isAlive(pid)) return true;
-  const [before, startMs] = [cpuSeconds([pid]), performance.now()];
-  await delay(400);
-  return (cpuSeconds([pid]) - before) / ((performance.now() - startMs) / 1000) < 0.05;
-}

@@ -118,7 +118,7 @@ describe.skipIf(!hasWhisperBinding)(
       const messages = start();
       await until(messages, ({ type }) => type === 'ready');
       if (child === undefined) return;
-      send(child, { type: 'task', id: 1, task: task(90, { language: 'de' }) });
+      send(child, { type: 'task', id: 1, task: task(240, { language: 'de' }) });
       await until(messages, ({ type }) => type === 'alive');
       send(child, { type: 'cancel', id: 1 });
       await until(messages, (message) => message.type === 'alive' && message.lingering === true);

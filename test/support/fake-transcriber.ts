@@ -32,6 +32,8 @@ export interface FakeTranscriber extends Transcriber {
   hold(): () => void;
   /** Resolves when `count` calls have begun in all. */
   begun(count: number): Promise<void>;
+  /** Resolves when `count` calls in all have had their first segment taken. */
+  heard(count: number): Promise<void>;
   /** Resolves when `count` calls are over in all, whatever their end. */
   ended(count: number): Promise<void>;
   /** What the next calls answer instead of a text made from the bytes. */
@@ -46,6 +48,7 @@ const SECONDS_A_BYTE = 1 / 32_000;
 export function createFakeTranscriber(): FakeTranscriber {
   const calls: FakeCall[] = [];
   const begun = counter();
+  const heard = counter();
   const ended = counter();
   let gate = Promise.resolve();
 
@@ -64,6 +67,7 @@ export function createFakeTranscriber(): FakeTranscriber {
     answer: undefined,
     failure: undefined,
     begun: begun.reached,
+    heard: heard.reached,
     ended: ended.reached,
     hold() {
       let open = () => {};
@@ -78,7 +82,7 @@ export function createFakeTranscriber(): FakeTranscriber {
       begun.increase();
       let finished = false;
       try {
-        yield* events(call, fake, gate);
+        yield* events(call, fake, gate, heard.increase);
         finished = true;
       } finally {
         call.stopped = !finished;
@@ -93,6 +97,7 @@ async function* events(
   call: FakeCall,
   fake: FakeTranscriber,
   gate: Promise<void>,
+  heard: () => void,
 ): AsyncGenerator<TranscriptEvent> {
   const { source, options } = call;
   const { failure, answer } = fake;
@@ -108,6 +113,7 @@ async function* events(
   for (const [index, segment] of transcript.segments.entries()) {
     yield { type: 'segment-final', segment };
     if (index > 0) continue;
+    heard();
     if (failure?.when === 'after-segment') throw failure.error;
     await Promise.race([gate, aborted(options.signal)]);
   }

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What the kernel says about processes; Linux only. The server under test is never asked. */
 export const hasProcessTable = existsSync('/proc/self/stat');
@@ -44,6 +45,14 @@ export function isAlive(pid: number): boolean {
 /** Seconds of processor time that the processes have used. */
 export function cpuSeconds(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + (rowOf(pid)?.ticks ?? 0), 0) / 100;
+}
+
+/** Gone, or using less than a twentieth of a core, as seen over so many milliseconds. */
+export async function isAtRest(pid: number, lookMs = 400): Promise<boolean> {
+  if (!isAlive(pid)) return true;
+  const [before, startMs] = [cpuSeconds([pid]), performance.now()];
+  await sleep(lookMs);
+  return (cpuSeconds([pid]) - before) / ((performance.now() - startMs) / 1000) < 0.05;
 }
 
 /** Paths of the files a process has open. */

@@ -46,10 +46,21 @@ export interface StubServer {
   /** Request folders that are on disk now. */
   scratch(): string[];
   post(recording: Buffer, request?: FormRequest): Promise<Answer>;
+  /** A figure of its own, by its name and labels as GET /metrics writes them; 0 for one that is not there (yet). */
+  figure(name: string): Promise<number>;
+  tasks(): Promise<EngineTasks>;
   /** Has the server collect its garbage, so that what stays resident is in use (or lost). */
   collectGarbage(): Promise<void>;
   ended: Promise<number | null>;
   stop(): Promise<void>;
+}
+
+/** As the server counts them. A recording is searched for speech first (`detect`), then its chunks are transcribed. */
+export interface EngineTasks {
+  readonly running: number;
+  readonly waiting: number;
+  /** Searches for speech that are done, since the start. */
+  readonly detected: number;
 }
 
 /** The real server in a process of its own, with a scripted engine of one process that does one chunk at a time. */
@@ -86,6 +97,11 @@ export async function startStubServer(options: StubServerOptions = {}): Promise<
     descendantsOf(pid)
       .filter(({ command }) => pattern.test(command))
       .map((row) => row.pid);
+  const figure = async (name: string): Promise<number> => {
+    const figures = await (await fetch(`${url}/metrics`)).text();
+    const line = figures.split('\n').find((each) => each.startsWith(`${name} `));
+    return Number(line?.slice(name.length) ?? 0);
+  };
   return {
     url,
     port: Number(new URL(url).port),
@@ -97,6 +113,12 @@ export async function startStubServer(options: StubServerOptions = {}): Promise<
     ffmpegIds: () => idsOf(/ffmpeg/),
     scratch: () => listScratch(dataDir),
     post: (recording, request = {}) => postForm(url, { file: filePart(recording), ...request }),
+    figure,
+    tasks: async () => ({
+      running: await figure('steno_tasks_running'),
+      waiting: await figure('steno_tasks_waiting'),
+      detected: await figure('steno_tasks_total{kind="detect",outcome="completed"}'),
+    }),
     async collectGarbage() {
       const before = log.split('collected').length;
       process.kill(pid, 'SIGUSR2');
