@@ -12,6 +12,7 @@ import type {
   ToProcess,
   TranscribeTask,
 } from './inference-protocol.ts';
+import { type SoundBuffer, SoundBuffers } from './sound-buffers.ts';
 
 /**
  * Child entry: loads voice detector and engines, then works on what it is sent. Between two units of work it lets the event loop
@@ -22,6 +23,9 @@ const ALIVE_INTERVAL_MS = 1000;
 
 const detects: { id: number; task: DetectTask }[] = [];
 const engines = new Map<string, Engine>();
+const sounds = new SoundBuffers();
+/** The sound of what the engines have; while it is being read its place is the reader's alone. */
+const admitted = new Map<number, SoundBuffer>();
 /** Chunks whose samples are being read: a cancel that comes meanwhile must find them. */
 const reading = new Set<number>();
 let detector: SpeechDetector | undefined;
@@ -87,12 +91,17 @@ async function admit(id: number, task: TranscribeTask): Promise<void> {
   if (engine === undefined)
     return send({ type: 'failed', id, message: `the model ${task.model} is not loaded` });
   reading.add(id);
+  const sound = sounds.take(task.endSample - task.startSample);
   try {
-    const samples = await readSamples(task);
-    if (!reading.delete(id)) return;
+    await readSamples(task, sound.samples);
+    if (!reading.delete(id)) return sound.release();
     const { kind: _kind, model: _model, pcm: _pcm, startSample: _start, endSample: _end, ...asked } = task;
-    engine.admit({ id, samples, ...asked });
+    admitted.set(id, sound);
+    engine.admit({ id, samples: sound.samples, ...asked });
   } catch (error) {
+    reading.delete(id);
+    admitted.delete(id);
+    sound.release();
     send({ type: 'failed', id, message: messageOf(error) });
   }
 }
@@ -100,8 +109,14 @@ async function admit(id: number, task: TranscribeTask): Promise<void> {
 function cancel(id: number): void {
   const waiting = detects.findIndex((entry) => entry.id === id);
   if (waiting >= 0) detects.splice(waiting, 1);
-  reading.delete(id);
   for (const engine of engines.values()) engine.cancel(id);
+  reading.delete(id);
+  letGo(id);
+}
+
+function letGo(id: number): void {
+  admitted.get(id)?.release();
+  admitted.delete(id);
 }
 
 async function work(): Promise<void> {
@@ -117,18 +132,23 @@ async function work(): Promise<void> {
 }
 
 async function runDetect(id: number, task: DetectTask): Promise<void> {
+  const wholeFrames = Math.ceil((task.endSample - task.startSample) / FRAME_SAMPLES) * FRAME_SAMPLES;
+  const sound = sounds.take(wholeFrames);
   try {
     if (detector === undefined) throw new Error('the voice detector is not loaded');
-    const samples = await readSamples(task, FRAME_SAMPLES);
-    const { probabilities, state } = await detector.detect(samples, task.state);
+    await readSamples(task, sound.samples);
+    const { probabilities, state } = await detector.detect(sound.samples, task.state);
     send({ type: 'result', id, result: { kind: 'detect', probabilities, state } });
   } catch (error) {
     send({ type: 'failed', id, message: messageOf(error) });
+  } finally {
+    sound.release();
   }
 }
 
 async function runStep(engine: Engine): Promise<void> {
   for (const finished of await engine.step()) {
+    letGo(finished.id);
     if ('error' in finished) send({ type: 'failed', id: finished.id, message: messageOf(finished.error) });
     else
       send({
@@ -139,12 +159,12 @@ async function runStep(engine: Engine): Promise<void> {
   }
 }
 
-/** Reads a range of s16le samples as f32 in [-1, 1), filled up with silence to a multiple of `multipleOf` samples. */
-async function readSamples({ pcm, startSample, endSample }: PcmRange, multipleOf = 1): Promise<Float32Array> {
+/** Reads a range of s16le samples as f32 in [-1, 1) to the front of `samples`; the rest of them becomes silence. */
+async function readSamples({ pcm, startSample, endSample }: PcmRange, samples: Float32Array): Promise<void> {
   const length = endSample - startSample;
-  const samples = new Float32Array(Math.ceil(length / multipleOf) * multipleOf);
-  // The bytes lie in the second half of the array's own memory: each is read before a sample is written over it.
-  const bytes = new Uint8Array(samples.buffer, length * 2, length * 2);
+  samples.fill(0, length);
+  // The bytes lie in the second half of the samples' own memory: each is read before a sample is written over it.
+  const bytes = new Uint8Array(samples.buffer, samples.byteOffset + length * 2, length * 2);
   const file = await open(pcm.path, 'r');
   try {
     const { bytesRead } = await file.read(bytes, 0, bytes.length, pcm.offsetBytes + startSample * 2);
@@ -155,7 +175,6 @@ async function readSamples({ pcm, startSample, endSample }: PcmRange, multipleOf
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let index = 0; index < length; index += 1) samples[index] = view.getInt16(index * 2, true) / 32_768;
-  return samples;
 }
 
 function reportAlive(): void {
