@@ -28,13 +28,6 @@ export function float32Data(outputs: Readonly<Record<string, Tensor>>, name: str
   return tensor.data;
 }
 
-/** The i8 data of an output. Throws when the graph answered another type or nothing. */
-export function int8Data(outputs: Readonly<Record<string, Tensor>>, name: string): Int8Array {
-  const tensor = outputs[name];
-  if (!(tensor?.data instanceof Int8Array)) throw new Error(`the graph gave no i8 output "${name}"`);
-  return tensor.data;
-}
-
 /** The i64 data of an output. Throws when the graph answered another type or nothing. */
 export function int64Data(outputs: Readonly<Record<string, Tensor>>, name: string): BigInt64Array {
   const tensor = outputs[name];

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EncoderOutputs } from '../../src/engines/moonshine/encoder-outputs.ts';
 import { buildDecoderStep } from '../../src/engines/moonshine/graphs/decoder-step.ts';
 import { buildEncoder } from '../../src/engines/moonshine/graphs/encoder.ts';
 import {
@@ -18,7 +19,7 @@ import {
   moonshineGraphs,
 } from '../../src/engines/moonshine/graphs/moonshine-graphs.ts';
 import { MOONSHINE } from '../../src/engines/moonshine/graphs/shape.ts';
-import { type EncodedSpeech, encodedSpeech } from '../../src/engines/moonshine/graphs/speech-memory.ts';
+import type { EncodedSpeech } from '../../src/engines/moonshine/graphs/speech-memory.ts';
 import { readDecoderWeights, readEncoderWeights } from '../../src/engines/moonshine/graphs/weights.ts';
 import { readModel } from '../../src/onnx/graph/model-file.ts';
 import { type InferenceSession, openSession } from '../../src/onnx/session.ts';
@@ -224,8 +225,10 @@ describe('moonshineGraphs', () => {
 
 async function encode(samples: Float32Array): Promise<EncodedSpeech> {
   const { data, dims } = encoderInput(samples);
-  const outputs = await encoder.run({ audio: float32Tensor(data, dims) });
-  return encodedSpeech(outputs, encoderFrames(samples.length));
+  const outputs = new EncoderOutputs(graphs.shape.hidden);
+  const frames = encoderFrames(samples.length);
+  await encoder.run({ audio: float32Tensor(data, dims) }, outputs.tensors(frames));
+  return outputs.speech(frames);
 }
 
 const createCache = () => new KvCache<number, Tensor>(graphs.shape, makeTensor);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEngine } from '../../src/engines/create-engine.ts';
+import { EncoderOutputs } from '../../src/engines/moonshine/encoder-outputs.ts';
 import { buildDecoderStep } from '../../src/engines/moonshine/graphs/decoder-step.ts';
 import { buildEncoder } from '../../src/engines/moonshine/graphs/encoder.ts';
 import { encoderFrames, encoderInput } from '../../src/engines/moonshine/graphs/encoder-input.ts';
@@ -14,7 +15,6 @@ import {
   MOONSHINE_ENGLISH,
   shapeOf,
 } from '../../src/engines/moonshine/graphs/shape.ts';
-import { encodedSpeech } from '../../src/engines/moonshine/graphs/speech-memory.ts';
 import { readDecoderWeights, readEncoderWeights } from '../../src/engines/moonshine/graphs/weights.ts';
 import { MoonshineModel } from '../../src/engines/moonshine/model.ts';
 import { readModel } from '../../src/onnx/graph/model-file.ts';
@@ -82,10 +82,10 @@ for (const [name, sizes] of Object.entries(SIZES))
           );
           const session = await openSession(buildEncoder(encoder, MOONSHINE, { precision: 'float' }));
           const { data, dims } = encoderInput(samples);
-          const speech = encodedSpeech(
-            await session.run({ audio: float32Tensor(data, dims) }),
-            encoderFrames(samples.length),
-          );
+          const outputs = new EncoderOutputs(encoder.hidden);
+          const frames = encoderFrames(samples.length);
+          await session.run({ audio: float32Tensor(data, dims) }, outputs.tensors(frames));
+          const speech = outputs.speech(frames);
           const encoded = speech.states;
           expect(relativeError(encoded, states)).toBeLessThan(FLOAT_TOLERANCE);
           const step = await openSession(buildDecoderStep(decoder, MOONSHINE, { precision: 'float' }));

@@ -28,7 +28,10 @@ export interface Attention {
 export interface MoonshineBackend {
   /** Whether the sequences of a batch share one run of the decoder, so that together they cost less than one after another. */
   readonly sharesSteps: boolean;
-  /** [samples] f32 at 16 kHz to what the decoder attends to; input below the encoder's shortest is filled up with silence. */
+  /**
+   * [samples] f32 at 16 kHz to what the decoder attends to; input below the encoder's shortest is filled up with silence. A batch takes a
+   * copy; otherwise the answer holds until the next utterance is encoded, which may be written to the same place.
+   */
   encode(samples: Float32Array): Promise<EncodedSpeech>;
   /** Where in the speech each of `tokens` and the end after them was heard. Rejects where the model has no word times. */
   align(speech: EncodedSpeech, tokens: readonly number[]): Promise<Attention>;

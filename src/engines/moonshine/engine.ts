@@ -97,6 +97,8 @@ export class MoonshineEngine implements Engine {
   readonly #attempts: AttemptOptions;
   readonly #strength: BiasStrength;
   readonly #tries = new Map<string, BiasTrie>();
+  /** The sound of an utterance with silence around it, used again for the next one. */
+  #padded = new Float32Array(0);
 
   constructor(
     model: MoonshineBackend,
@@ -168,7 +170,8 @@ export class MoonshineEngine implements Engine {
     checkChunk(chunk, this.capabilities);
     const attempt = nextAttempt(chunk, answers, this.#attempts);
     if (attempt === undefined) throw new Error('nothing is left to try');
-    const heard = cutAndPad(chunk, attempt);
+    const wantsWords = chunk.wantsWords === true && this.capabilities.words;
+    const heard = this.#cutAndPad(chunk, attempt, wantsWords);
     const startMs = performance.now();
     const speech = await this.#model.encode(heard.samples);
     spent.encodeSecond += secondsSince(startMs);
@@ -182,8 +185,10 @@ export class MoonshineEngine implements Engine {
       random: chunk.temperature > 0 ? Math.random : fallbackRandom(temperature, answers),
       bias: this.#trieFor(chunk.bias),
     });
-    const source = chunk.wantsWords === true && this.capabilities.words ? { source: { heard, speech } } : {};
-    this.#batch.join({ chunk, answers, spent, temperature, sequence, ...source }, speech);
+    const source = wantsWords
+      ? { heard, speech: { states: speech.states.slice(), frames: speech.frames } }
+      : undefined;
+    this.#batch.join({ chunk, answers, spent, temperature, sequence, ...(source && { source }) }, speech);
     return [];
   }
 
@@ -268,6 +273,22 @@ export class MoonshineEngine implements Engine {
     }));
   }
 
+  /** The speech with as much of the sound around it as the attempt wants, then zeros. Kept, it is not in memory that the next one gets. */
+  #cutAndPad(chunk: Chunk, attempt: Attempt, kept: boolean): Heard {
+    const sound = Math.round(attempt.soundSecond * SAMPLE_RATE);
+    const from = Math.max(0, chunk.paddingBefore - sound);
+    const to = chunk.samples.length - Math.max(0, chunk.paddingAfter - sound);
+    const cut = chunk.samples.subarray(from, to);
+    const silence = Math.round(attempt.silenceSecond * SAMPLE_RATE);
+    const startSecond = (from - silence) / SAMPLE_RATE;
+    if (silence === 0) return { samples: cut, startSecond };
+    const length = cut.length + 2 * silence;
+    if (!kept && this.#padded.length < length) this.#padded = new Float32Array(length);
+    const samples = kept ? new Float32Array(length) : this.#padded.subarray(0, length).fill(0);
+    samples.set(cut, silence);
+    return { samples, startSecond };
+  }
+
   #budgetFor(seconds: number): number {
     return Math.min(MOST_TOKENS, Math.max(FEWEST_TOKENS, Math.ceil(seconds * this.#tokensPerSecond)));
   }
@@ -291,18 +312,4 @@ function secondsSince(startMs: number): number {
 /** Depends on what was answered so far, not on what runs beside it. */
 function fallbackRandom(temperature: number, answers: readonly Answer[]): () => number {
   return createRandom([Math.round(temperature * 10), ...(answers[0]?.tokens ?? [])]);
-}
-
-/** The speech with as much of the sound around it as the attempt wants, then zeros. */
-function cutAndPad(chunk: Chunk, attempt: Attempt): Heard {
-  const sound = Math.round(attempt.soundSecond * SAMPLE_RATE);
-  const from = Math.max(0, chunk.paddingBefore - sound);
-  const to = chunk.samples.length - Math.max(0, chunk.paddingAfter - sound);
-  const kept = chunk.samples.subarray(from, to);
-  const silence = Math.round(attempt.silenceSecond * SAMPLE_RATE);
-  const startSecond = (from - silence) / SAMPLE_RATE;
-  if (silence === 0) return { samples: kept, startSecond };
-  const samples = new Float32Array(kept.length + 2 * silence);
-  samples.set(kept, silence);
-  return { samples, startSecond };
 }

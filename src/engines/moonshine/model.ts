@@ -1,18 +1,13 @@
 import { type InferenceSession, openSession } from '../../onnx/session.ts';
-import {
-  float32Data,
-  float32Tensor,
-  int64Data,
-  int64Tensor,
-  makeTensor,
-  type Tensor,
-} from '../../onnx/tensor.ts';
+import { float32Data, float32Tensor, int64Tensor, makeTensor, type Tensor } from '../../onnx/tensor.ts';
 import type { Attention, MoonshineBackend, NextToken, SequenceBatch, StepChoice } from './backend.ts';
+import { EncoderOutputs } from './encoder-outputs.ts';
 import { atLeast, encoderFrames, encoderInput, MIN_ENCODER_SAMPLES } from './graphs/encoder-input.ts';
 import { KvCache } from './graphs/kv-cache.ts';
 import { type MoonshineGraphs, moonshineGraphs } from './graphs/moonshine-graphs.ts';
 import { MASKED, type MoonshineDescription, type MoonshineShape } from './graphs/shape.ts';
-import { type EncodedSpeech, encodedSpeech } from './graphs/speech-memory.ts';
+import type { EncodedSpeech } from './graphs/speech-memory.ts';
+import { StepOutputs } from './step-outputs.ts';
 import { START_TOKEN } from './tokenizer.ts';
 
 export interface MoonshineModelOptions {
@@ -35,6 +30,7 @@ export class MoonshineModel implements MoonshineBackend {
   readonly #decoder: InferenceSession;
   readonly #alignmentPath: string | undefined;
   readonly #shape: MoonshineShape;
+  readonly #outputs: EncoderOutputs;
   #alignment: Promise<InferenceSession> | undefined;
 
   private constructor(encoder: InferenceSession, decoder: InferenceSession, graphs: MoonshineGraphs) {
@@ -42,6 +38,7 @@ export class MoonshineModel implements MoonshineBackend {
     this.#decoder = decoder;
     this.#alignmentPath = graphs.alignment;
     this.#shape = graphs.shape;
+    this.#outputs = new EncoderOutputs(graphs.shape.hidden);
   }
 
   /** Builds the graphs or finds them in the cache, and loads them. */
@@ -64,8 +61,9 @@ export class MoonshineModel implements MoonshineBackend {
   async encode(samples: Float32Array): Promise<EncodedSpeech> {
     const heard = atLeast(samples, MIN_ENCODER_SAMPLES);
     const { data, dims } = encoderInput(heard);
-    const outputs = await this.#encoder.run({ audio: float32Tensor(data, dims) });
-    return encodedSpeech(outputs, encoderFrames(heard.length));
+    const frames = encoderFrames(heard.length);
+    await this.#encoder.run({ audio: float32Tensor(data, dims) }, this.#outputs.tensors(frames));
+    return this.#outputs.speech(frames);
   }
 
   /** The graph is loaded by the first call. */
@@ -96,7 +94,8 @@ export class MoonshineModel implements MoonshineBackend {
 export class DecoderBatch<Key> implements SequenceBatch<Key> {
   readonly #session: InferenceSession;
   readonly #cache: KvCache<Key, ReturnType<typeof makeTensor>>;
-  readonly #vocabulary: number;
+  readonly #shape: MoonshineShape;
+  #outputs: StepOutputs | undefined;
   /** Left while a step runs, which reads the cache: their slots are given up after it. */
   readonly #leaving = new Set<Key>();
   #running = false;
@@ -104,7 +103,7 @@ export class DecoderBatch<Key> implements SequenceBatch<Key> {
   constructor(session: InferenceSession, shape: MoonshineShape) {
     this.#session = session;
     this.#cache = new KvCache(shape, makeTensor);
-    this.#vocabulary = shape.vocabulary;
+    this.#shape = shape;
   }
 
   get keys(): readonly Key[] {
@@ -129,12 +128,13 @@ export class DecoderBatch<Key> implements SequenceBatch<Key> {
     const keys = [...this.#cache.keys];
     if (keys.length === 0) return;
     const withLogits = keys.some(wantsLogits);
-    const fetches = ['next_token', 'probability', 'fresh', ...(withLogits ? ['logits'] : [])];
+    if (this.#outputs?.fits(keys.length, withLogits) !== true)
+      this.#outputs = new StepOutputs(this.#shape, keys.length, withLogits);
     try {
       // It computes in a later turn of the event loop, and a message may come before.
       this.#running = true;
-      const outputs = await this.#session.run(this.#cache.feeds(), fetches);
-      this.#goOn(keys, outputs, choose);
+      await this.#session.run(this.#cache.feeds(), this.#outputs.tensors);
+      this.#goOn(keys, this.#outputs, choose);
     } finally {
       this.#running = false;
       for (const key of this.#leaving) this.leave(key);
@@ -144,16 +144,13 @@ export class DecoderBatch<Key> implements SequenceBatch<Key> {
 
   #goOn(
     keys: readonly Key[],
-    outputs: InferenceSession.OnnxValueMapType,
+    { tokens, probabilities, fresh, logits }: StepOutputs,
     choose: (key: Key, next: NextToken) => StepChoice | undefined,
   ): void {
-    const tokens = int64Data(outputs, 'next_token');
-    const probabilities = float32Data(outputs, 'probability');
-    const fresh = float32Data(outputs, 'fresh');
-    const logits = 'logits' in outputs ? float32Data(outputs, 'logits') : undefined;
+    const { vocabulary } = this.#shape;
     for (const [slot, key] of keys.entries()) {
       if (this.#leaving.has(key)) continue;
-      const row = logits?.subarray(slot * this.#vocabulary, (slot + 1) * this.#vocabulary);
+      const row = logits?.subarray(slot * vocabulary, (slot + 1) * vocabulary);
       const next = { token: Number(tokens[slot]), logprob: Math.log(probabilities[slot] ?? 0) };
       const choice = choose(key, row === undefined ? next : { ...next, logits: row });
       if (choice === undefined) this.#leaving.add(key);

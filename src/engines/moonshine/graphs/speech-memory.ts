@@ -1,4 +1,3 @@
-import { float32Data, int8Data, type Tensor } from '../../../onnx/tensor.ts';
 import { MASKED } from './shape.ts';
 
 /** What an encoder run gave. */
@@ -19,16 +18,6 @@ export interface RoundedSpeech {
   readonly turned: Int8Array;
   /** What one step stands for. */
   readonly unit: number;
-}
-
-/** The outputs of the graph made by `buildEncoder`. */
-export function encodedSpeech(outputs: Readonly<Record<string, Tensor>>, frames: number): EncodedSpeech {
-  const rounded = {
-    states: int8Data(outputs, 'rounded'),
-    turned: int8Data(outputs, 'turned'),
-    unit: float32Data(outputs, 'unit')[0] ?? 0,
-  };
-  return { states: float32Data(outputs, 'states'), frames, rounded };
 }
 
 /** Rooms are multiples of this many frames. Steps read all of it, so a longer sequence makes it grow by no more than it needs. */
