@@ -7,7 +7,7 @@ import { measureMachine } from '../accuracy/machine.ts';
 import { REPOSITORY_ROOT } from '../accuracy/manifest.ts';
 import { type SpeedClip, speedClips, totalSeconds } from './clips.ts';
 import { timeLongRecording } from './long-recording.ts';
-import { timeOneThread } from './one-thread.ts';
+import { type TimedSystem, timeOneThread } from './one-thread.ts';
 import { hasPeers } from './recognizers.ts';
 import { timeThroughput } from './throughput.ts';
 
@@ -27,7 +27,14 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 const parts = values.only.split(',');
 const peers = hasPeers();
-const systems = ['ours', 'stock', ...(peers ? ['sherpa'] : [])];
+const others = ['stock', ...(peers ? ['sherpa'] : [])];
+const systems: readonly TimedSystem[] = [
+  { system: 'ours', settings: 'served' },
+  ...others.map((system) => ({ system, settings: 'plain' as const })),
+  // What the settings alone are worth, to either side.
+  { system: 'ours', settings: 'plain' },
+  ...others.map((system) => ({ system, settings: 'served' as const })),
+];
 const machine = {
   ...measureMachine(),
   command: `npx tsx bench/speed/run.ts ${process.argv.slice(2).join(' ')}`,
@@ -84,9 +91,10 @@ console.log(
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 1)}\n`);
 
 function printTimes(times: Awaited<ReturnType<typeof timeOneThread>>): void {
-  console.log('| system | user CPU ms | wall ms | user CPU / ours | wall / ours |\n|---|---|---|---|---|');
-  for (const { system, userMs, wallMs, userRatio, wallRatio } of times)
+  console.log('| system | process | user CPU ms | wall ms | user CPU / ours | wall / ours |');
+  console.log('|---|---|---|---|---|---|');
+  for (const { system, settings, userMs, wallMs, userRatio, wallRatio } of times)
     console.log(
-      `| ${system} | ${userMs.toFixed(0)} | ${wallMs.toFixed(0)} | ${userRatio.toFixed(2)} | ${wallRatio.toFixed(2)} |`,
+      `| ${system} | ${settings} | ${userMs.toFixed(0)} | ${wallMs.toFixed(0)} | ${userRatio.toFixed(2)} | ${wallRatio.toFixed(2)} |`,
     );
 }

@@ -1,7 +1,6 @@
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { startBuiltServer } from '../load/server.ts';
 import { median, type SpeedClip, totalSeconds } from './clips.ts';
+import { RecognizerChild } from './recognizer-child.ts';
 import { wavOfSamples } from './wav.ts';
 
 export interface Throughput {
@@ -68,28 +67,14 @@ async function send(url: string, wav: Buffer): Promise<void> {
 
 /** Wall seconds until the slower of `cores` processes has run its share; loading the model is not counted. */
 async function inPeerProcesses(clips: readonly SpeedClip[], cores: number): Promise<number> {
-  const entry = fileURLToPath(new URL('./peer-process.ts', import.meta.url));
   const shares = shareOut(clips, cores);
-  const children = shares.map(() =>
-    fork(entry, [], { execArgv: ['--import', 'tsx'], serialization: 'advanced' }),
-  );
-  const messages = (child: (typeof children)[number]): Promise<unknown> =>
-    new Promise((resolve, reject) => {
-      child.once('message', resolve);
-      child.once('exit', (code) => reject(new Error(`a peer ended with ${code}`)));
-    });
+  const children = await Promise.all(shares.map((share) => RecognizerChild.start('sherpa', 'plain', share)));
   try {
-    const ready = children.map(messages);
-    for (const [index, child] of children.entries())
-      child.send((shares[index] ?? []).map((clip) => clip.samples));
-    await Promise.all(ready);
-    const done = children.map(messages);
     const start = performance.now();
-    for (const child of children) child.send('go');
-    await Promise.all(done);
+    await Promise.all(children.map((child, index) => child.run([...(shares[index]?.keys() ?? [])])));
     return (performance.now() - start) / 1000;
   } finally {
-    for (const child of children) child.kill();
+    for (const child of children) child.stop();
   }
 }
 

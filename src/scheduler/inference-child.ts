@@ -15,7 +15,7 @@ const MODULE_SUFFIX = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
 const NICE = 10;
 
 /** Its data lie outside V8's heap; room for 48 MB of young objects would only be filled while modules load. */
-const SMALL_HEAP: readonly string[] = ['--max-semi-space-size=1'];
+export const SMALL_HEAP: readonly string[] = ['--max-semi-space-size=1'];
 
 export interface InferenceChildOptions {
   readonly setup: InferenceSetup;
@@ -85,7 +85,7 @@ function stepBack({ pid }: ChildProcess): void {
  * in every decoder step: in huge pages, where the system gives them on request, a step takes 8 to 12 % less processor time and the
  * process no more memory (bench/results/2026-11-23-speed.md). Tunables of the operator's own stay.
  */
-function childEnvironment(): NodeJS.ProcessEnv {
+export function childEnvironment(): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('STENO_'));
   const tunables = ['glibc.malloc.hugetlb=1', process.env.GLIBC_TUNABLES].filter(Boolean).join(':');
   return {
